@@ -1,0 +1,17 @@
+"""Finds the SQL of a table: `sql/<layer>/<table>.sql`. Running it belongs to whoever asks."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).parent / "sql"
+
+
+@cache
+def statement(layer: str, table: str) -> str:
+    """Text of `warehouse/sql/<layer>/<table>.sql`.
+
+    Raises `FileNotFoundError` naming the file that is missing.
+    """
+    return (_ROOT / layer / f"{table}.sql").read_text(encoding="utf-8")
