@@ -16,6 +16,20 @@ OPEN_SUFFIX = ".jsonl.open"
 """A segment that is still being written. Ingested too, up to its last complete line."""
 
 
+OUTCOMES: dict[str, str] = {
+    "answered": "a complete answer",
+    "overloaded": "429 or an upstream at its limit",
+    "refused": "the upstream would not serve it: key, balance, model or parameter",
+    "unreachable": "no connection, or none in time",
+    "stalled": "connected, then silent for too long",
+    "malformed": "an answer that is none: empty, truncated, not JSON, an error under status 200",
+    "broken": "broke off after content had gone out",
+    "caller_gone": "the client hung up; nobody's fault",
+    "caller_error": "the request itself was at fault",
+}
+"""What can become of an attempt, and what each word means."""
+
+
 class Outcome(NamedTuple):
     """One attempt of one call."""
 
@@ -34,9 +48,7 @@ class Outcome(NamedTuple):
     effort: Annotated[str | None, "effort asked for"]
     endpoint: Annotated[str, "chat, completions, responses, messages or embeddings"]
     is_streamed: Annotated[bool, "whether the client asked for a stream"]
-    outcome: Annotated[
-        str, "answered, overloaded, refused, unreachable, stalled, malformed, broken, caller_gone, caller_error"
-    ]
+    outcome: Annotated[str, "one of OUTCOMES"]
     status: Annotated[int | None, "HTTP status of the upstream"]
     cause: Annotated[str | None, "short cause, without any text of the prompt or the answer"]
     first_byte_ms: Annotated[float | None, "start of the attempt to the first byte of the body"]
