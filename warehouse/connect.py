@@ -16,6 +16,11 @@ import duckdb
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+DatabaseError = duckdb.Error
+"""What a database raises, for callers that do not import it."""
+
+Relation = duckdb.DuckDBPyRelation
+
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     # An offline user gets the real error instead of a failed download.
     "autoinstall_known_extensions": False,

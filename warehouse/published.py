@@ -365,12 +365,22 @@ def _version(connection: Any, path: Path) -> tuple[int, str]:
     return rows[0]  # type: ignore[no-any-return]
 
 
-def read(path: Path, rows: Iterable[type[R]]) -> dict[type[R], list[R]]:
+class PublishedRows:
+    """Rows of one publication, by row type: `rows[Offer]` is a list of `Offer`."""
+
+    def __init__(self, loaded: dict[type[Any], list[Any]]) -> None:
+        self._loaded = loaded
+
+    def __getitem__(self, row: type[R]) -> list[R]:
+        return self._loaded[row]
+
+
+def read(path: Path, rows: Iterable[type[Any]]) -> PublishedRows:
     """All rows of the tables whose row types are given, in the contract's order, and nothing kept open.
 
     Raises `ContractMismatchError` when the file was written under another contract version or lacks a column.
     """
-    loaded: dict[type[R], list[R]] = {}
+    loaded: dict[type[Any], list[Any]] = {}
     with open_reader(path) as connection:
         version, _ = _version(connection, path)
         if version != CONTRACT_VERSION:
@@ -393,7 +403,7 @@ def read(path: Path, rows: Iterable[type[R]]) -> dict[type[R], list[R]]:
             if lists:
                 found = [_with_tuples(values, lists) for values in found]
             loaded[row] = [row(*values) for values in found]
-    return loaded
+    return PublishedRows(loaded)
 
 
 def _with_tuples(values: tuple[Any, ...], positions: list[int]) -> tuple[Any, ...]:

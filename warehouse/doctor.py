@@ -1,0 +1,137 @@
+"""`orchestrator doctor`: what is set, reachable and fresh, and what to do about the rest.
+
+Looks and reports; changes nothing, and never prints a key.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from warehouse import upstreams
+from warehouse.connect import locations
+from warehouse.published import ContractMismatchError, Snapshot, SourceLoad, read
+from warehouse.supervise import port_is_free
+
+_STALE_AFTER = dt.timedelta(days=2)
+_LOCAL_SERVERS = {
+    "ollama": "http://localhost:11434/v1",
+    "lmstudio": "http://localhost:1234/v1",
+}
+_REACH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    level: str
+    """ok, note (works, but could be better) or bad (something a user wants does not work)."""
+    text: str
+
+
+def report(port: int, ui_port: int, *, is_offline: bool) -> int:
+    """Print every finding; returns 1 when something is bad, else 0."""
+    signs = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+    worst = 0
+    for finding in findings(port, ui_port, is_offline=is_offline):
+        print(f"{signs[finding.level]}  {finding.text}", flush=True)
+        worst = max(worst, finding.level == "bad")
+    if not is_offline and importlib.util.find_spec("dagster") is not None:
+        print("Sources:", flush=True)
+        subprocess.call([sys.executable, "-m", "pipeline", "reach"])
+    return worst
+
+
+def findings(port: int, ui_port: int, *, is_offline: bool) -> Iterator[Finding]:
+    """Look at everything that needs no source: packages, upstreams and keys, publication, ports."""
+    yield _packages()
+    yield from _upstreams(is_offline)
+    yield from _publication()
+    for label, option, number in (("proxy", "--port", port), ("Dagster UI", "--ui-port", ui_port)):
+        if port_is_free("127.0.0.1", number):
+            yield Finding("ok", f"Port {number} ({label}) is free.")
+        else:
+            yield Finding("note", f"Port {number} ({label}) is taken; if not by us, choose another with {option}.")
+
+
+def _packages() -> Finding:
+    if importlib.util.find_spec("dagster") is None:
+        return Finding("note", "Only the proxy is installed; for the pipeline run: uv sync")
+    return Finding("ok", "Proxy and pipeline are installed.")
+
+
+def _upstreams(is_offline: bool) -> Iterator[Finding]:
+    try:
+        rows = upstreams.load()
+    except upstreams.UpstreamsError as error:
+        yield Finding("bad", str(error))
+        return
+    usable = [row for row in rows if row.is_usable(os.environ)]
+    for row in rows:
+        if row in usable:
+            key = f"{row.api_key_env} is set" if row.api_key_env else "no key needed"
+            yield Finding("ok", f"Upstream {row.name}: {row.base_url} ({key}).")
+        else:
+            yield Finding("note", f"Upstream {row.name}: set {row.api_key_env} to use it.")
+    if not usable:
+        yield Finding(
+            "bad", "No upstream can be called, so chat calls get 503: set a key, or add a local server."
+        )
+    if not is_offline:
+        names = {row.name for row in rows}
+        for name, url in _LOCAL_SERVERS.items():
+            if name not in names and _answers(f"{url}/models"):
+                yield Finding(
+                    "note",
+                    f"A local {name} answers at {url}: set enabled = true for [{name}] in your upstreams.toml "
+                    "and add localhost to ORCHESTRATOR_ALLOWED_DOMAINS to route to it.",
+                )
+
+
+def _publication() -> Iterator[Finding]:
+    path = locations().published
+    try:
+        rows = read(path, (Snapshot, SourceLoad))
+    except FileNotFoundError:
+        yield Finding("bad", f"Nothing has been published at {path}. Run: orchestrator refresh")
+        return
+    except ContractMismatchError as error:
+        yield Finding("bad", str(error))
+        return
+    snapshot = rows[Snapshot][0]
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    age = now - snapshot.built_at
+    level = "note" if age > _STALE_AFTER else "ok"
+    advice = " Run: orchestrator refresh" if level == "note" else ""
+    yield Finding(level, f"Publication {snapshot.publication_id} is {_age(age)} old.{advice}")
+    for load in rows[SourceLoad]:
+        problem = f" Newer data could not be used: {load.problem}" if load.problem else ""
+        level = "note" if load.problem or now - load.observed_at > _STALE_AFTER else "ok"
+        yield Finding(
+            level,
+            f"Source {load.source}/{load.payload}: {load.rows_loaded:,} rows, {load.origin}, "
+            f"{_age(now - load.observed_at)} old.{problem}",
+        )
+
+
+def _age(age: dt.timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    if hours < 1:
+        return f"{max(0, round(hours * 60))} min"
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _answers(url: str) -> bool:
+    try:
+        # Only the fixed loopback addresses above come here.
+        with urllib.request.urlopen(url, timeout=_REACH_TIMEOUT_S) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (OSError, ValueError):
+        return False
