@@ -1,1 +1,1 @@
-""
+"""Turns public listings of language models into published tables. Knows nothing of serving."""

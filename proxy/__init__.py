@@ -1,1 +1,1 @@
-""
+"""Routes chat calls by published rankings. Never computes one, and never imports the pipeline."""
