@@ -22,7 +22,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 # --- what a behaviour is made of -------------------------------------------------------------------------------------
 
@@ -642,8 +642,7 @@ class _Protocol(asyncio.Protocol):
         self._can_write.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._upstream._protocols.add(self)
         self._upstream.open_connections += 1
         self._upstream.connection_count += 1
