@@ -169,11 +169,6 @@ class Guard:
         for entry in allowed_domains:
             self._allow(entry.strip())
 
-    @classmethod
-    def from_setting(cls, text: str | None) -> Guard:
-        """Of the value of ORCHESTRATOR_ALLOWED_DOMAINS: entries separated by commas or blanks."""
-        return cls((text or "").replace(",", " ").split())
-
     def _allow(self, entry: str) -> None:
         suffix = entry.startswith(".")
         try:

@@ -139,7 +139,7 @@ def test_the_allowlist_admits_exactly_what_it_names(entry: str, admitted: str, r
 
 
 def test_metadata_is_refused_even_when_listed() -> None:
-    guard = Guard.from_setting("169.254.169.254, mine.example ::ffff:169.254.169.254")
+    guard = Guard(["169.254.169.254", "mine.example", "::ffff:169.254.169.254"])
 
     for host, ip in [
         ("169.254.169.254", "169.254.169.254"),
