@@ -1,0 +1,219 @@
+"""What a text shows about its difficulty, read in one pass and a few dozen microseconds.
+
+Here: bytes to tokens, structure, lexicon and n-gram buckets; the same code serves and trains. Not here:
+weights (`artefact`), what a request's text is (`conversation`), or any decision.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+MAX_TEXT_BYTES: Final = 32 * 1024
+"""Longer text is sampled: its head and its tail, where people put the question."""
+
+BIGRAM_BUCKETS: Final = 1 << 16
+CHARACTER_BUCKETS: Final = 1 << 17
+
+# One byte each: letters folded to lower case, every digit to `0` (so `1998` and `2024` are one token), the
+# rest of ASCII to a space. Bytes above 127 stay, so other scripts keep their words.
+_FOLD: Final = bytes(
+    byte + 32
+    if 65 <= byte <= 90
+    else byte
+    if 97 <= byte <= 122 or byte >= 128
+    else 48
+    if 48 <= byte <= 57
+    else 32
+    for byte in range(256)
+)
+# For character n-grams the punctuation stays: `$x^2$` and `foo(bar)` are what they look like.
+_FOLD_KEEPING_SIGNS: Final = bytes(
+    byte + 32
+    if 65 <= byte <= 90
+    else 48
+    if 48 <= byte <= 57
+    else 32
+    if byte < 32
+    else byte
+    for byte in range(256)
+)
+
+# Answer options, one a line: `A. …`, `(B) …`, `3) …`. Two or more make a multiple-choice question.
+_OPTION: Final = re.compile(rb"\n[ \t]*(?:\(?[A-Pa-p][.):]|\(?[1-9][.)])[ \t]+\S")
+
+_CLASSES: Final[tuple[tuple[str, bytes], ...]] = (
+    ("digits", b"0123456789"),
+    ("capitals", bytes(range(65, 91))),
+    ("letters", bytes(range(65, 91)) + bytes(range(97, 123)) + bytes(range(128, 256))),
+    ("lines", b"\n"),
+    ("commas", b","),
+    ("stops", b".!"),
+    ("questions", b"?"),
+    ("clauses", b";:"),
+    ("quotes", b"\"'`"),
+    ("brackets", b"()"),
+    ("braces", b"[]{}"),
+    ("operators", b"=+*/^<>|~&%"),
+    ("latex", b"\\$"),
+    ("blanks", b"_"),
+    ("foreign", bytes(range(128, 256))),
+    ("spaces", b" \t"),
+)
+_CLASS_OF: Final = np.zeros((256, len(_CLASSES)), np.float32)
+for _column, (_, _members) in enumerate(_CLASSES):
+    _CLASS_OF[list(_members), _column] = 1.0
+_CLASS: Final = {name: column for column, (name, _) in enumerate(_CLASSES)}
+
+_WORDS: Final[dict[str, str]] = {
+    "negation": "not no never except cannot without neither nor false incorrect least isnt doesnt dont none "
+    "unlikely isn doesn don aren wasn won",
+    "quantity": "each every total altogether many much more less than times twice half per percent sum "
+    "difference remaining left average ratio rate cost costs price speed hour hours minute minutes day days "
+    "week weeks mile miles dollars cents number both double triple another rest sells buys earns spends "
+    "profit discount how",
+    "mathematics": "equation equations integer integers polynomial function real positive triangle circle square "
+    "prime divisor divisible probability matrix vector angle sequence product root roots digit digits "
+    "modulo factor graph axis line degree radius area volume perimeter coordinates log sin cos tan frac "
+    "sqrt theorem proof converge derivative integral eigenvalue",
+    "reasoning": "why how prove explain determine calculate compute derive find evaluate assume therefore "
+    "because implies must analyze analyse compare conclude deduce infer solve step steps optimal "
+    "efficient complexity concurrent deadlock race",
+    "condition": "if suppose assume given when then else unless otherwise let where such exactly only",
+    "code": "def return function class import while python javascript java sql string array int print self "
+    "var const null none true false html css api async await struct void lambda range len append regex "
+    "bug error exception traceback stack test tests refactor implement compile",
+    "creative": "write story poem essay letter email article imagine roleplay act blog script song haiku "
+    "character style tone slogan tweet joke",
+    "definition": "who which what where when following called named defined refers term best known "
+    "describes example type",
+    "person": "he she his her him i my you your they their we me our us",
+    "simple": "hello hi hey thanks thank please ok okay yes list summarize summarise title translate rename "
+    "format capital spell convert rewrite paraphrase",
+}
+LEXICONS: Final = tuple(_WORDS)
+LEXICON_OF: Final[dict[bytes, tuple[int, ...]]] = {}
+for _column, _text in enumerate(_WORDS.values()):
+    for _word in _text.split():
+        LEXICON_OF[_word.encode()] = (*LEXICON_OF.get(_word.encode(), ()), _column)
+
+NAMES: Final[tuple[str, ...]] = (
+    "length",
+    "tokens",
+    "stem_length",
+    "options",
+    "option_length",
+    "numbers",
+    "stem_numbers",
+    "option_digits",
+    "number_share",
+    "word_length",
+    "word_variety",
+    "sentence_length",
+    "rarity",
+    "unknown_share",
+    *(f"{name}_share" for name, _ in _CLASSES if name not in ("lines", "letters", "spaces")),
+    *(f"{name}_count" for name in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")),
+    *(f"{name}_words" for name in LEXICONS),
+    *(f"{name}_word_share" for name in LEXICONS),
+)
+
+_PLAIN_SHARES: Final = np.array(
+    [_CLASS[n] for n, _ in _CLASSES if n not in ("lines", "letters", "spaces")], np.intp
+)
+_PLAIN_COUNTS: Final = np.array(
+    [_CLASS[n] for n in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")],
+    np.intp,
+)
+_DIGITS, _LETTERS = _CLASS["digits"], _CLASS["letters"]
+_IS_DIGIT: Final = _CLASS_OF[:, _DIGITS].astype(np.bool_)
+_FEW: Final = 2
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 of `text`, sampled to `MAX_TEXT_BYTES`: three parts of the head to one of the tail."""
+    if len(text) > MAX_TEXT_BYTES:
+        tail = MAX_TEXT_BYTES // 4
+        text = text[: MAX_TEXT_BYTES - tail] + "\n" + text[-tail:]
+    raw = text.encode("utf-8", "replace")
+    if len(raw) > MAX_TEXT_BYTES:
+        tail = MAX_TEXT_BYTES // 4
+        raw = raw[: MAX_TEXT_BYTES - tail - 1] + b"\n" + raw[-tail:]
+    return raw
+
+
+def tokens(raw: bytes) -> list[bytes]:
+    """Words and numbers in order: lower case, apostrophes dropped, every digit written 0."""
+    return raw.translate(_FOLD, b"'").split()
+
+
+def bigram_buckets(rows: Indices) -> Indices:
+    """A bucket for each pair of neighbouring words, from their vocabulary rows."""
+    mixed = rows[:-1] * 40503 + rows[1:] * 30011
+    return (mixed ^ (mixed >> 13)) & (BIGRAM_BUCKETS - 1)
+
+
+def character_buckets(raw: bytes, size: int) -> npt.NDArray[np.uint64]:
+    """A bucket for each run of `size` bytes (at most 8), letters folded and digits written 0.
+
+    The bytes are read as overlapping 64-bit words, so hashing costs three operations on the whole text.
+    """
+    folded = raw.translate(_FOLD_KEEPING_SIGNS)
+    windows = np.ndarray((max(0, len(folded) - size + 1),), "<u8", folded + bytes(8), strides=(1,))
+    wanted = windows & np.uint64((1 << (8 * size)) - 1)
+    return (wanted * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 17)
+
+
+def structure(raw: bytes, words: list[bytes], word_sums: Floats, unknown: int) -> Floats:
+    """The dense features, in the order of `NAMES`.
+
+    `word_sums` is the sum over the words of their lexicon columns (`LEXICONS`) and then of their rarity;
+    `unknown` counts the words outside the vocabulary.
+    """
+    size, count = max(1, len(raw)), max(1, len(words))
+    codes = np.frombuffer(raw, np.uint8)
+    classes = np.bincount(codes, minlength=256).astype(np.float32) @ _CLASS_OF
+    digit = _IS_DIGIT[codes]
+    starts = digit[1:] > digit[:-1]
+    numbers = int(np.count_nonzero(starts)) + (len(raw) > 0 and bool(digit[0]))
+    stem, options, option_length, option_digits, stem_numbers = size, 0, 0.0, 0.0, numbers
+    if b"\n" in raw:
+        marks = [match.start() for match in _OPTION.finditer(raw)]
+        if len(marks) >= _FEW:
+            stem, options = max(1, marks[0]), len(marks)
+            option_length = (size - stem) / options
+            option_digits = float(np.count_nonzero(digit[stem:])) / max(1, size - stem)
+            stem_numbers = int(np.count_nonzero(starts[:stem]))
+    letters = float(classes[_LETTERS])
+    sums = word_sums.tolist()
+    counted = classes[_PLAIN_COUNTS]
+    head = [
+        size, count, stem, options, option_length, numbers, stem_numbers,
+        *counted.tolist(), *sums[:-1],
+    ]  # fmt: skip
+    logged = np.log1p(np.array(head, np.float32)).tolist()
+    sentences = 1.0 + float(classes[_CLASS["stops"]]) + float(classes[_CLASS["questions"]])
+    shares = (classes[_PLAIN_SHARES] / size).tolist()
+    scale = 1.0 / count
+    return np.array(
+        [
+            *logged[:7],
+            option_digits,
+            numbers * scale,
+            letters * scale,
+            len(set(words)) * scale,
+            count / sentences,
+            sums[-1] * scale,
+            unknown * scale,
+            *shares,
+            *logged[7:],
+            *[value * scale for value in sums[:-1]],
+        ],
+        np.float32,
+    )
