@@ -928,8 +928,8 @@ REFUSALS: tuple[Refusal, ...] = (
         400,
         {
             "object": "error",
-            "message": "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 in "
-            "the messages, 4000 in the completion). Please reduce the length of the messages or completion.",
+            "message": "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (1000 "
+            "in the messages, 4000 in the completion). Please reduce the length of the messages or completion.",
             "type": "BadRequestError",
             "param": None,
             "code": 400,
