@@ -1,0 +1,327 @@
+"""The Dagster side of the sources: the assets made of each, their checks, and the pruning of the history.
+
+Every module of this package that has a `SOURCE` is found and turned into assets; nothing is registered. What a
+source is belongs to `source.py`, what is written to `load.py`, schedules to `pipeline/automation.py`.
+"""
+
+import datetime as dt
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import dagster as dg
+
+import pipeline.sources
+from pipeline import settings
+from pipeline.resources import BuildDatabase, Clock
+from pipeline.sources.load import SHARED, Report, TableReport, load, table_report
+from pipeline.sources.payloads import PayloadStore
+from pipeline.sources.source import Source
+from warehouse import sql
+
+OWNERS = ["team:orchestrator"]
+
+RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For what goes wrong around a fetch, such as a disk that is full; a payload's own faults do not raise."""
+
+QUARANTINED_AT_MOST = 0.05
+"""Share of refused rows above which a payload is worth a look."""
+
+
+class MakesAssets(Protocol):
+    """A source that is no public listing and builds its assets itself."""
+
+    def assets(self) -> Sequence[dg.AssetsDefinition]:
+        """Its assets."""
+        ...
+
+
+def load_sources() -> list[Source | MakesAssets]:
+    """The `SOURCE` of every module of this package, in the order they depend on each other."""
+    found: list[Source | MakesAssets] = []
+    for module in sorted(
+        info.name for info in pkgutil.iter_modules(pipeline.sources.__path__) if info.name != "__main__"
+    ):
+        source = getattr(importlib.import_module(f"{pipeline.sources.__name__}.{module}"), "SOURCE", None)
+        if source is not None:
+            found.append(source)
+    return sorted(found, key=lambda source: len(source.after) if isinstance(source, Source) else 99)
+
+
+def load_assets() -> list[dg.AssetsDefinition]:
+    """Every asset of the sources: their own tables, then the three tables all of them write rows of."""
+    made = [asset for source in load_sources() for asset in _assets_of(source)]
+    keys = [key for asset in made for key in asset.keys]
+    return [*made, *(_shared_asset(table, keys) for table in SHARED)]
+
+
+def table_key(table: str) -> dg.AssetKey:
+    """Asset key of `core.<table>`."""
+    return dg.AssetKey(["core", table])
+
+
+def _assets_of(source: Source | MakesAssets) -> Sequence[dg.AssetsDefinition]:
+    return [_source_asset(source)] if isinstance(source, Source) else source.assets()
+
+
+def _source_asset(source: Source) -> dg.AssetsDefinition:
+    """One step that loads all payloads of `source`, with an asset for every table it fills."""
+    links = {"dagster/uri": source.url} if source.url else {}
+
+    @dg.multi_asset(
+        name=source.step,
+        specs=[
+            dg.AssetSpec(
+                table_key(table.name),
+                description=table.description,
+                group_name="sources",
+                kinds=set(source.kinds),
+                owners=OWNERS,
+                deps=[table_key(name) for name in source.after],
+                metadata={"dagster/table_name": f"core.{table.name}", **links},
+                code_version="1",
+            )
+            for table in source.tables
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=table_key(table.name), description=description)
+            for table in source.tables
+            for name, description in CHECKS.items()
+        ],
+        retry_policy=RETRIES,
+    )
+    def step(
+        context: dg.AssetExecutionContext, build: BuildDatabase, payloads: PayloadStore, clock: Clock
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        configured = settings.load()
+        now = clock.now()
+        report = load(source, payloads, build, configured, now)
+        for name, causes in report.problems.items():
+            for cause in causes:
+                context.log.warning(f"{source.name} {name}: {cause}")
+        fed = {table.name: _payload_names(source, configured, table.name) for table in source.tables}
+        for table in source.tables:
+            yield _materialized(source, report, report.tables[table.name], fed[table.name], now)
+        for table in source.tables:
+            yield from _checked(source, report, table.name, fed[table.name], now)
+        _fail_if_nothing(source, report, configured)
+
+    return step
+
+
+CHECKS = {
+    "newest_payload_used": "The newest payload could be fetched and read; otherwise older data is in use.",
+    "is_fresh": "The data is not older than this source's usual rhythm.",
+    "few_rows_refused": "Hardly any row had to be quarantined.",
+}
+"""Checks of every source table. None of them stops anything: older data is better than none."""
+
+
+def _payload_names(source: Source, configured: settings.Settings, table: str) -> list[str]:
+    return [payload.name for payload in source.payloads(configured) if table in payload.tables]
+
+
+def _loads(report: Report, payloads: Sequence[str]) -> list[Mapping[str, Any]]:
+    return [load for load in report.loads if load["payload"] in payloads]
+
+
+def column_schema(table: TableReport) -> dg.TableSchema:
+    """Columns with their meanings, as the database holds them."""
+    return dg.TableSchema([dg.TableColumn(name, kind, description=meaning) for name, kind, meaning in table.columns])
+
+
+def _materialized(
+    source: Source, report: Report, table: TableReport, payloads: Sequence[str], now: dt.datetime
+) -> dg.MaterializeResult[Any]:
+    loads = _loads(report, payloads)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": table.rows,
+        "dagster/column_schema": column_schema(table),
+        "rows_changed": table.rows_changed,
+        "rows_in": sum(load["rows_loaded"] for load in loads),
+        "rows_quarantined": sum(load["rows_quarantined"] for load in loads),
+        "origin": ", ".join(sorted({load["origin"] for load in loads})) or "none",
+        "older_payloads_read": report.older_payloads,
+        "payloads": _loads_table(loads),
+    }
+    if loads:
+        newest = max(load["observed_at"] for load in loads)
+        metadata["observed_at"] = dg.MetadataValue.timestamp(newest.replace(tzinfo=dt.UTC))
+        metadata["age_hours"] = round((now - newest).total_seconds() / 3600, 1)
+        metadata["attribution"] = ", ".join(sorted({load["attribution"] for load in loads}))
+    if source.url:
+        metadata["source"] = dg.MetadataValue.url(source.url)
+    remarks = {name: "; ".join(report.problems.get(name, ())) or report.notes.get(name, "") for name in payloads}
+    told = [f"- `{name}`: {remark}" for name, remark in remarks.items() if remark]
+    if told:
+        metadata["remarks"] = dg.MetadataValue.md("\n".join(told))
+    return dg.MaterializeResult(
+        asset_key=table_key(table.table), metadata=metadata, data_version=dg.DataVersion(table.version)
+    )
+
+
+def _loads_table(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    shown = ("payload", "origin", "reference", "rows_loaded", "rows_quarantined")
+    records = [
+        dg.TableRecord({**{name: load[name] for name in shown}, "observed_at": f"{load['observed_at']:%Y-%m-%d %H:%M}"})
+        for load in loads
+    ]
+    columns = [dg.TableColumn(name, "int" if name.startswith("rows") else "string") for name in (*shown, "observed_at")]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+
+
+def _checked(
+    source: Source, report: Report, table: str, payloads: Sequence[str], now: dt.datetime
+) -> Iterator[dg.AssetCheckResult]:
+    loads = _loads(report, payloads)
+    problems = {name: "; ".join(report.problems[name]) for name in payloads if name in report.problems}
+    newest = max((load["observed_at"] for load in loads), default=None)
+    rows_in = sum(load["rows_loaded"] for load in loads)
+    refused = sum(load["rows_quarantined"] for load in loads)
+    results: Iterable[tuple[str, bool, dict[str, Any]]] = (
+        ("newest_payload_used", not problems, problems),
+        (
+            "is_fresh",
+            source.is_optional if newest is None else now - newest <= source.stale_after,
+            {
+                "age_hours": round((now - newest).total_seconds() / 3600, 1) if newest else "nothing is held",
+                "stale_after_hours": source.stale_after.total_seconds() / 3600,
+            },
+        ),
+        (
+            "few_rows_refused",
+            refused <= QUARANTINED_AT_MOST * (rows_in + refused),
+            {"rows_in": rows_in, "rows_quarantined": refused},
+        ),
+    )
+    for name, passed, metadata in results:
+        yield dg.AssetCheckResult(
+            asset_key=table_key(table),
+            check_name=name,
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=metadata,
+        )
+
+
+def _fail_if_nothing(source: Source, report: Report, configured: settings.Settings) -> None:
+    """Fail the run where there is nothing to fall back on, or where falling back is switched off."""
+    problems = {name: "; ".join(causes) for name, causes in report.problems.items()}
+    empty = [table.table for table in report.tables.values() if table.rows == 0]
+    if empty and not source.is_optional:
+        raise dg.Failure(
+            f"Nothing is known of {', '.join(empty)}: {source.name} could not be read, and neither a kept copy nor the "
+            "bundled snapshot has it. Check the network, or run: orchestrator refresh --from DIR",
+            metadata=problems,
+            allow_retries=False,
+        )
+    if problems and not configured.offline_mode_enabled:
+        raise dg.Failure(
+            f"{source.name} could not be refreshed: {'; '.join(problems.values())}. Older data is kept; with "
+            "ORCHESTRATOR_OFFLINE_MODE_ENABLED=true the run would have gone on with it.",
+            metadata=problems,
+            allow_retries=False,
+        )
+
+
+# --- the tables every source writes rows of
+
+_SHARED_DESCRIPTIONS = {
+    "source_loads": "Which payload of every source is in use, where it came from and how old it is.",
+    "quarantine": "Rows the sources' parsers refused, with payload and reason.",
+    "observations": "History of prices, ratings, benchmarks, latencies and uptimes: one row a change.",
+}
+
+_SHARED_SUMMARIES = {
+    "source_loads": ("source", "payload", "origin", "observed_at", "rows_loaded", "problem"),
+    "quarantine": ("source", "payload", "reason", "rows"),
+    "observations": ("source", "metric", "series", "rows", "first", "last"),
+}
+
+
+def _shared_asset(table: str, after: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table,
+        key_prefix="core",
+        description=_SHARED_DESCRIPTIONS[table],
+        group_name="sources",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        deps=list(after),
+        metadata={"dagster/table_name": f"core.{table}"},
+        code_version="1",
+    )
+    def shared(build: BuildDatabase) -> dg.MaterializeResult[Any]:
+        with build.writing() as connection:
+            report = table_report(connection, table)
+            rows = connection.execute(sql.statement("core", f"{table}.summary")).fetchall()
+        names = _SHARED_SUMMARIES[table]
+        records = [
+            dg.TableRecord({n: v if isinstance(v, int) else str(v or "") for n, v in zip(names, row, strict=True)})
+            for row in rows
+        ]
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": report.rows,
+                "dagster/column_schema": column_schema(report),
+                "summary": dg.MetadataValue.table(
+                    records, schema=dg.TableSchema([dg.TableColumn(name, "string") for name in names])
+                ),
+            },
+            data_version=dg.DataVersion(report.version),
+        )
+
+    return shared
+
+
+# --- pruning
+
+
+@dg.op(description="Drop observations older than the retention, the newest value of every series excepted.")
+def prune_observations(context: dg.OpExecutionContext, build: BuildDatabase, clock: Clock) -> int:
+    """Prune by ORCHESTRATOR_METRIC_RETENTION_DAYS and report what went, a metric a row. Returns rows removed."""
+    days = settings.load().metric_retention_days
+    if days == 0:
+        context.log.info("ORCHESTRATOR_METRIC_RETENTION_DAYS is 0: nothing is pruned")
+        return 0
+    with build.writing() as connection:
+        removed = prune(connection, clock.now() - dt.timedelta(days=days))
+        left = connection.execute("SELECT count(*) FROM core.observations").fetchall()[0][0]
+    total = sum(rows for _, _, rows in removed)
+    columns = ("source", "metric", "rows_removed")
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in removed]
+    context.log_event(
+        dg.AssetObservation(
+            asset_key=table_key("observations"),
+            description=f"Pruned {total} observations older than {days} days",
+            metadata={
+                "rows_removed": total,
+                "dagster/row_count": left,
+                "retention_days": days,
+                "removed": dg.MetadataValue.table(
+                    records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns])
+                ),
+            },
+        )
+    )
+    return int(total)
+
+
+def prune(connection: Any, before: dt.datetime) -> list[tuple[str, str, int]]:
+    """Delete observations older than `before`, never the newest of a series. Returns (source, metric, rows removed)."""
+    removed = connection.execute(sql.statement("core", "observations.prune"), {"before": before}).fetchall()
+    counts: dict[tuple[str, str], int] = {}
+    for source, metric in removed:
+        counts[source, metric] = counts.get((source, metric), 0) + 1
+    return [(source, metric, rows) for (source, metric), rows in sorted(counts.items())]
+
+
+@dg.job(
+    name="prune",
+    description="Drop observations older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
+    executor_def=dg.in_process_executor,
+)
+def PRUNE_JOB() -> None:  # noqa: N802 — a constant of this module, as SOURCE is
+    """Its one step."""
+    prune_observations()
