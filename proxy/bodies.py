@@ -1,0 +1,44 @@
+"""The body an upstream gets: the caller's bytes, with the model's name and what the candidate asks for put in. Pure.
+
+What each kind of upstream understands is `dialects.py`'s. Here the fields it left alone go out byte for byte as they
+came; only those that changed are written anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.candidates import Candidate
+from proxy.dialects import Disqualified, adapt
+from proxy.request import OWN_FIELDS, ChatRequest
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Prepared(NamedTuple):
+    """A body, and the names of fields that were left out of it."""
+
+    body: bytes
+    dropped: tuple[str, ...]
+
+
+def prepare(request: ChatRequest, candidate: Candidate) -> Prepared | Disqualified:
+    """Write the body for one candidate, or say why the caller's meaning would be lost there."""
+    came = request.body
+    asked: dict[str, Any] = {name: value for name, value in came.items() if name not in OWN_FIELDS}
+    if request.is_stream and not request.wants_usage_event:
+        # Usage is asked for on every stream, and taken out again for clients that did not ask.
+        asked["stream_options"] = {**(came.get("stream_options") or {}), "include_usage": True}
+    kind = candidate.account.kind if candidate.account else "openai"
+    adapted = adapt(asked, kind, candidate.offer, None if request.effort else candidate.effort)
+    if isinstance(adapted, Disqualified):
+        return adapted
+    body, dropped = adapted
+    fields = request.fields
+    written: dict[str, Any] = {
+        name: fields[name] if name in fields and value is came[name] else value for name, value in body.items()
+    }
+    written["model"] = candidate.offer.upstream_model
+    return Prepared(_encode(written), tuple(dropped))

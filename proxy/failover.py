@@ -1,0 +1,378 @@
+"""The loop that does not let a call die: next candidate, attempt, judge, go on or stop.
+
+What may follow which outcome is data (`causes.py` for what an upstream says, `FAILURES` for what the wire says).
+Once content has gone out, a call is never made again: the client would get a mixed answer and pay twice. A caller who
+hangs up ends everything and counts against nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.answers import StreamScanner, read_completion, usage_of
+from proxy.attempts import Attempt, Call, OutcomeSink
+from proxy.bodies import prepare
+from proxy.breaker import Breakers
+from proxy.candidates import Candidate, Ranked
+from proxy.causes import Cause, classify, classify_success
+from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
+from proxy.clock import Clock, Limit
+from proxy.dialects import Disqualified
+from proxy.errors import AttemptError, AttemptsFailedError, BrokenAnswerError, MalformedAnswerError, StalledError
+from proxy.limits import Limits, limits
+from proxy.metrics import Metrics
+from proxy.routing import candidates, explain, no_candidate
+from proxy.settings import Settings
+
+_MOST_ERROR_BYTES = 64 * 1024
+_MOST_HELD_BYTES = 1024 * 1024
+"""Reasoning that is held back until content comes; past this it goes out, and failing over ends."""
+
+FAILURES: dict[str, str] = {
+    # outcome of the wire's own failures → whose breakers count it
+    "unreachable": "both",
+    "stalled": "model",
+    "malformed": "model",
+    "broken": "model",
+}
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes to the client: the first content is there, so it can no longer fail over."""
+
+    attempt: Attempt
+    status: int
+    body: bytes
+    """The whole answer, or of a stream the events up to the first content."""
+    rest: AsyncIterator[bytes] | None = None
+    """Of a stream, what follows: whole events."""
+
+
+class RefusedError(Exception):
+    """The upstream answered with an error."""
+
+    def __init__(self, cause: Cause, status: int, body: bytes) -> None:
+        super().__init__(cause.name)
+        self.cause = cause
+        self.status = status
+        self.body = body
+
+
+class _NotTriedError(Exception):
+    """The candidate would not understand the call; nothing was sent."""
+
+
+class _Refusal(NamedTuple):
+    attempt: Attempt
+    error: RefusedError
+
+    @property
+    def blames_caller(self) -> bool:
+        return self.error.cause.action == "return"
+
+
+def _vendor(candidate: Candidate) -> str:
+    """Whose refusal it would be: the model's maker, at that upstream."""
+    return f"vendor {candidate.offer.upstream}:{candidate.offer.model_id.partition('/')[0]}"
+
+
+class Failover:
+    """Tries candidates until one answers."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        breakers: Breakers,
+        clock: Clock,
+        settings: Settings,
+        metrics: Metrics,
+        outcomes: OutcomeSink,
+    ) -> None:
+        self._transport = transport
+        self._breakers = breakers
+        self._clock = clock
+        self._settings = settings
+        self._metrics = metrics
+        self._outcomes = outcomes
+
+    async def answer(self, call: Call) -> Answer:
+        """The first answer of the candidates in their order.
+
+        Raises `NoCandidateError` when none may be tried and `AttemptsFailedError` when all that were tried failed.
+        """
+        spent: set[str] = set()
+        refusals: list[_Refusal] = []
+        larger_than = 0
+        for ranked, is_forced in self._order(call, spent):
+            candidate = ranked.candidate
+            if len(call.attempts) >= self._settings.max_attempts or self._clock.monotonic() >= call.deadline:
+                break
+            if (candidate.context_tokens or 0) <= larger_than and larger_than:
+                continue
+            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic(), is_forced=is_forced)
+            if tickets is None:
+                continue
+            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+            try:
+                return await self._attempt(attempt)
+            except _NotTriedError as error:
+                call.attempts.pop()
+                call.skipped.append((ranked, str(error)))
+                for ticket in tickets:
+                    ticket.breaker.abandoned(ticket)
+            except RefusedError as error:
+                cause = error.cause
+                attempt.status = error.status
+                attempt.end(
+                    cause.outcome,
+                    cause.name,
+                    against=cause.opens,
+                    rest_s=cause.retry_after_s,
+                    is_lasting=cause.is_lasting,
+                )
+                if cause.action == "larger_context":
+                    larger_than = max(larger_than, candidate.context_tokens or 0)
+                if cause.action == "return" and any(one.blames_caller for one in refusals):
+                    break
+                refusals.append(_Refusal(attempt, error))
+                spent.update(self._takes_along(candidate, cause))
+            except AttemptError as error:
+                attempt.end(error.outcome, error.cause, against=FAILURES[error.outcome])
+                spent.add(candidate.endpoint_key)
+            except BaseException:
+                # Cancelled: the caller hung up, or the proxy is stopping. Nobody's fault.
+                attempt.end("caller_gone", "cancelled")
+                raise
+        for refusal in refusals:
+            if refusal.blames_caller:
+                return Answer(refusal.attempt, refusal.error.status, refusal.error.body)
+        raise self._failure(call, refusals)
+
+    def _takes_along(self, candidate: Candidate, cause: Cause) -> tuple[str, ...]:
+        """What else cannot work in this call, now that this failed: keys of breakers, or a vendor."""
+        if cause.opens == "key" and candidate.account is not None:
+            return (candidate.account.breaker_key,)
+        if cause.is_lasting:
+            return (candidate.model_key,)
+        if cause.action == "return":
+            # Perhaps the caller's fault, perhaps this vendor's whim: only another vendor can tell.
+            return (_vendor(candidate),)
+        return (candidate.endpoint_key,)
+
+    def _order(self, call: Call, spent: set[str]) -> Iterator[tuple[Ranked, bool]]:
+        """Candidates whose turn it is. Breakers are asked late, so that one that opened meanwhile is seen."""
+        now = self._clock.monotonic
+
+        def blocked(candidate: Candidate) -> str | None:
+            if spent and not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate))):
+                return "tried before in this call"
+            breaker = self._breakers.blocks(candidate.breaker_keys, now())
+            return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
+
+        is_empty = True
+        for ranked in candidates(call.wanted, blocked):
+            is_empty = False
+            yield ranked, False
+        if is_empty and not spent:
+            # Every candidate rests: the one whose rest ends soonest is tried rather than nothing.
+            resting, _ = explain(call.wanted, lambda _: None)
+            for ranked in sorted(resting, key=lambda one: self._rests_until(one.candidate)):
+                yield ranked, True
+
+    def _rests_until(self, candidate: Candidate) -> float:
+        return max((self._breakers[key].until for key in candidate.breaker_keys if key in self._breakers), default=0.0)
+
+    async def _attempt(self, attempt: Attempt) -> Answer:
+        call, candidate = attempt.call, attempt.ranked.candidate
+        request = call.request
+        prepared = prepare(request, candidate)
+        if isinstance(prepared, Disqualified):
+            raise _NotTriedError(prepared.reason)
+        attempt.dropped = prepared.dropped
+        account = candidate.account
+        assert account is not None  # noqa: S101  (candidates without an account are never offered)
+        limit = limits(
+            candidate,
+            is_stream=request.is_stream,
+            output_tokens=request.output_tokens,
+            settings=self._settings,
+            wish=call.wish,
+        )
+        answer: UpstreamAnswer | None = None
+        is_handed_on = False
+        try:
+            first_by = min(attempt.started + limit.first_content_s, call.deadline)
+            async with self._clock.timeout_at(first_by) as timer:
+                answer = await self._transport.send(
+                    UpstreamRequest(account.urls[call.endpoint], account.headers, prepared.body)
+                )
+                attempt.status = answer.status
+                if answer.status != 200:
+                    body = await answer.read(_MOST_ERROR_BYTES)
+                    cause = classify(account.kind, answer.status, body, answer.headers)
+                    raise RefusedError(cause, answer.status, body)
+                if not request.is_stream:
+                    return await self._whole(attempt, answer)
+                found = await self._stream(attempt, answer, limit, timer)
+                is_handed_on = True
+                return found
+        except TimeoutError as error:
+            cause_word = "deadline" if self._clock.monotonic() >= call.deadline else "no_content_in_time"
+            raise StalledError("it did not answer in time", cause_word) from error
+        finally:
+            if answer is not None and not is_handed_on:
+                answer.close()
+
+    async def _whole(self, attempt: Attempt, answer: UpstreamAnswer) -> Answer:
+        body = await answer.read(self._settings.max_answer_bytes)
+        attempt.first_byte = attempt.first_content = self._clock.monotonic()
+        found = read_completion(body)
+        if found.error:
+            self._refuse(attempt, body)
+        attempt.usage = usage_of(found.usage)
+        attempt.end("answered")
+        return Answer(attempt, 200, body)
+
+    def _refuse(self, attempt: Attempt, body: bytes) -> None:
+        """An error under status 200 is the error it names."""
+        account = attempt.ranked.candidate.account
+        assert account is not None  # noqa: S101
+        cause = classify_success(account.kind, msgspec.json.decode(body), {})
+        if cause is None:
+            raise MalformedAnswerError("its answer is an error without a word", "nameless_error")
+        raise RefusedError(cause, 502 if cause.action != "return" else 400, body)
+
+    async def _stream(self, attempt: Attempt, answer: UpstreamAnswer, limit: Limits, timer: Limit) -> Answer:
+        """Hold a stream back until it says something, so that whatever goes wrong before can still fail over."""
+        content_type = answer.headers.get("content-type", "")
+        if content_type.startswith("application/json"):
+            await self._not_a_stream(attempt, answer)
+        scanner = StreamScanner(keeps_usage=attempt.call.request.wants_usage_event)
+        held: list[bytes] = []
+        held_bytes = 0
+        chunks = answer.chunks()
+        while not scanner.has_content and held_bytes < _MOST_HELD_BYTES:
+            chunk = await anext(chunks, None)
+            now = self._clock.monotonic()
+            if attempt.first_byte is None:
+                attempt.first_byte = now
+            thought = scanner.has_reasoning
+            scanner.has_reasoning = False
+            out = scanner.feed(chunk) if chunk is not None else scanner.finish()
+            if scanner.error is not None:
+                self._refuse(attempt, scanner.error)
+            if out:
+                held.append(out)
+                held_bytes += len(out)
+            if chunk is None or scanner.is_done:
+                break
+            if scanner.has_reasoning:
+                # Thinking is life, not content: it puts the limit off, and can still fail over.
+                timer.reschedule(
+                    min(
+                        max(attempt.started + limit.first_content_s, now + limit.between_chunks_s),
+                        attempt.call.deadline,
+                    )
+                )
+            scanner.has_reasoning = scanner.has_reasoning or thought
+        if not scanner.has_content and held_bytes < _MOST_HELD_BYTES:
+            if not scanner.is_complete:
+                raise BrokenAnswerError("its stream ended before it said anything", "ended_early")
+            if not scanner.is_answer:
+                raise MalformedAnswerError("its stream holds no content", "no_content")
+        attempt.first_content = self._clock.monotonic()
+        return Answer(attempt, 200, b"".join(held), self._rest(attempt, answer, chunks, scanner, limit))
+
+    async def _not_a_stream(self, attempt: Attempt, answer: UpstreamAnswer) -> None:
+        """JSON where a stream was asked for: an error under status 200, or an upstream that cannot stream."""
+        body = await answer.read(self._settings.max_answer_bytes)
+        if read_completion(body).error:
+            self._refuse(attempt, body)
+        raise MalformedAnswerError("it does not stream", "not_a_stream")
+
+    async def _rest(
+        self,
+        attempt: Attempt,
+        answer: UpstreamAnswer,
+        chunks: AsyncIterator[bytes],
+        scanner: StreamScanner,
+        limit: Limits,
+    ) -> AsyncIterator[bytes]:
+        """What follows the first content, event by event; ends with `[DONE]`, or with an error event and without it."""
+        clock, deadline = self._clock, attempt.call.deadline
+        try:
+            try:
+                async with clock.timeout_at(None) as timer, aclosing(chunks):  # type: ignore[type-var]
+                    while not scanner.is_done:
+                        timer.reschedule(min(clock.monotonic() + limit.between_chunks_s, deadline))
+                        chunk = await anext(chunks, None)
+                        # The client's own slowness must not count as the upstream's silence.
+                        timer.reschedule(None)
+                        out = scanner.finish() if chunk is None else scanner.feed(chunk)
+                        if out:
+                            yield out
+                        if scanner.error is not None or chunk is None:
+                            break
+            except TimeoutError as error:
+                raise StalledError("it fell silent amid the answer", "silent_amid_answer") from error
+            if scanner.error is not None or not scanner.is_complete:
+                raise BrokenAnswerError("its stream ended amid the answer", "ended_early")
+            self._note(attempt, scanner)
+            attempt.end("answered")
+            yield b"data: [DONE]\n\n"
+        except AttemptError as error:
+            self._note(attempt, scanner)
+            attempt.end("broken", error.cause, against=FAILURES["broken"])
+            yield _error_event(error, attempt)
+        finally:
+            self._note(attempt, scanner)
+            attempt.end("caller_gone", "cancelled")
+            answer.close()
+
+    def _note(self, attempt: Attempt, scanner: StreamScanner) -> None:
+        attempt.usage = scanner.usage
+        if scanner.bad_events:
+            self._metrics.bad_events.labels(attempt.ranked.candidate.offer.upstream).inc(scanner.bad_events)
+            scanner.bad_events = 0
+
+    def _failure(self, call: Call, refusals: list[_Refusal]) -> Exception:
+        """What to tell the client when nothing answered."""
+        if not call.attempts:
+            if call.skipped:
+                reasons = "; ".join(sorted({reason for _, reason in call.skipped})[:3])
+                return AttemptsFailedError(f"No candidate understands the request: {reasons}.", 400, [], None)
+            return no_candidate(call.wanted)
+        attempts = [attempt.summary() for attempt in call.attempts]
+        outcomes = {attempt.outcome for attempt in call.attempts}
+        rests = [one.error.cause.retry_after_s for one in refusals if one.error.cause.retry_after_s is not None]
+        if outcomes == {"overloaded"}:
+            status = 429
+        elif self._clock.monotonic() >= call.deadline:
+            status = 504
+        else:
+            status = 504 if outcomes == {"stalled"} else 502
+        last = call.attempts[-1]
+        text = (
+            f"All {len(attempts)} candidates that were tried failed; the last, "
+            f"{last.ranked.candidate.offer.offer_id}, with {last.cause or last.outcome}."
+        )
+        return AttemptsFailedError(text, status, attempts, min(rests, default=None))
+
+
+def _error_event(error: AttemptError, attempt: Attempt) -> bytes:
+    offer = attempt.ranked.candidate.offer
+    body = {
+        "error": {
+            "message": f"{offer.offer_id} failed amid the answer: {error.message}. What came before is incomplete.",
+            "type": "upstream_error",
+            "param": None,
+            "code": error.cause,
+        }
+    }
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"

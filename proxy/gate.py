@@ -1,0 +1,138 @@
+"""The outermost layer: every request gets an id, is let in or not, and goes to its handler.
+
+The handlers of model calls are plain ASGI and are reached from here directly, because a framework's routing would cost
+as much as everything else they do; all other routes are the framework's. Authentication and CORS belong here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from proxy.errors import MethodNotAllowedError, ProxyError, UnauthorizedError, envelope
+from proxy.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+Handler = Callable[[str, Headers, Receive, Send], Awaitable[None]]
+"""A model call: request id, the request's headers, and ASGI's two ends."""
+
+OPEN_PATHS = frozenset(("/health", "/health/ready"))
+_JSON = (b"content-type", b"application/json")
+_MOST_ID_BYTES = 128
+
+
+class Gate:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        app: App,
+        handlers: Mapping[str, Handler],
+        runtime: Runtime,
+        api_key: str | None,
+        cors_origins: tuple[str, ...],
+    ) -> None:
+        self.runtime = runtime
+        self._app = app
+        self._handlers = handlers
+        self._key = api_key.encode() if api_key else None
+        self._any_origin = "*" in cors_origins
+        self._origins = frozenset(origin.encode() for origin in cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: Headers = dict(scope["headers"])
+        path: str = scope["path"]
+        request_id = _request_id(headers.get(b"x-request-id"))
+        if self._origins:
+            send = self._with_cors(headers.get(b"origin"), send)
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                await _respond(send, 204, b"", [(b"x-request-id", request_id.encode())])
+                return
+        try:
+            if self._key is not None and path not in OPEN_PATHS:
+                self._check(headers)
+            handler = self._handlers.get(path)
+            if handler is None:
+                await self._app(scope, receive, _with_id(send, request_id, is_head=scope["method"] == "HEAD"))
+            elif scope["method"] != "POST":
+                raise MethodNotAllowedError(f"{path} takes POST.", headers={"allow": "POST"})
+            else:
+                await handler(request_id, headers, receive, send)
+        except ProxyError as error:
+            await respond_error(send, error, request_id)
+
+    def _check(self, headers: Headers) -> None:
+        given = headers.get(b"x-api-key")
+        if given is None:
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            given = token.strip() if scheme.lower() == b"bearer" else b""
+        if not hmac.compare_digest(given, self._key or b""):
+            raise UnauthorizedError(
+                "The key is missing or wrong; send it as `Authorization: Bearer ...` or `x-api-key`.",
+                headers={"www-authenticate": "Bearer"},
+            )
+
+    def _with_cors(self, origin: bytes | None, send: Send) -> Send:
+        if origin is None or not (self._any_origin or origin in self._origins):
+            return send
+        added = [
+            (b"access-control-allow-origin", b"*" if self._any_origin else origin),
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", b"*, authorization"),
+            (b"access-control-expose-headers", b"*"),
+            (b"access-control-max-age", b"86400"),
+            (b"vary", b"origin"),
+        ]
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *added]
+            await send(message)
+
+        return sending
+
+
+def _with_id(send: Send, request_id: str, *, is_head: bool) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+        elif is_head and message["type"] == "http.response.body":
+            message["body"] = b""
+        await send(message)
+
+    return sending
+
+
+def _request_id(given: bytes | None) -> str:
+    """The client's own id where it is fit to be logged and sent back, else a new one."""
+    if given and len(given) <= _MOST_ID_BYTES:
+        text = given.decode("latin-1")
+        if text.isascii() and text.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            return text
+    return secrets.token_hex(12)
+
+
+async def respond_error(send: Send, error: ProxyError, request_id: str) -> None:
+    """Answer with an error in OpenAI's shape."""
+    headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
+    headers += [(b"x-request-id", request_id.encode()), _JSON]
+    await _respond(send, error.status, envelope(error, request_id), headers)
+
+
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

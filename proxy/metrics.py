@@ -1,0 +1,73 @@
+"""Counters and histograms for Prometheus, every label bounded by configuration or publication, never by a client.
+
+What is counted belongs here; when, does not.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """All metrics of one app. `profile` is 'named' where the caller named the model."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        at = self._registry
+        self.calls = Counter(
+            "orchestrator_calls",
+            "Calls by endpoint, profile and HTTP status",
+            ("endpoint", "profile", "status"),
+            registry=at,
+        )
+        self.call_seconds = Histogram(
+            "orchestrator_call_seconds", "Whole calls", ("endpoint",), buckets=_SECONDS, registry=at
+        )
+        self.attempts = Counter(
+            "orchestrator_attempts",
+            "Attempts by upstream, model and outcome",
+            ("upstream", "model", "outcome"),
+            registry=at,
+        )
+        self.first_content_seconds = Histogram(
+            "orchestrator_first_content_seconds",
+            "Attempt to first content",
+            ("upstream",),
+            buckets=_SECONDS,
+            registry=at,
+        )
+        self.tokens = Counter("orchestrator_tokens", "Tokens as reported", ("upstream", "direction"), registry=at)
+        self.cost_usd = Counter("orchestrator_cost_usd", "Cost, reported or computed", ("upstream",), registry=at)
+        self.bad_events = Counter(
+            "orchestrator_bad_events", "Events left out of streams: no JSON", ("upstream",), registry=at
+        )
+        self.in_flight = Gauge(
+            "orchestrator_calls_in_flight", "Calls running", multiprocess_mode="livesum", registry=at
+        )
+        self.open_breakers = Gauge(
+            "orchestrator_open_breakers", "Breakers open or half-open", multiprocess_mode="max", registry=at
+        )
+        self.snapshot_age_seconds = Gauge(
+            "orchestrator_snapshot_age_seconds", "Since the publication was built", multiprocess_mode="max", registry=at
+        )
+        self.outcomes_dropped = Gauge(
+            "orchestrator_outcomes_dropped",
+            "Outcome records lost to a full buffer",
+            multiprocess_mode="livesum",
+            registry=at,
+        )
+
+    def render(self) -> bytes:
+        """The text Prometheus reads: of all workers when there are several."""
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            return generate_latest(registry)
+        return generate_latest(self._registry)

@@ -1,0 +1,323 @@
+"""POST /v1/chat/completions: reads the call, hands it to the failover, relays the answer.
+
+Plain ASGI, called by the gate. Upstream bytes go to the client as they are; what is added stands in headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from proxy.attempts import Call
+from proxy.decisions import record
+from proxy.difficulty import Assessment
+from proxy.errors import (
+    AttemptsFailedError,
+    BodyTooLargeError,
+    InvalidRequestError,
+    NoUpstreamError,
+    ProxyError,
+    UnsupportedBodyError,
+    envelope,
+)
+from proxy.failover import Answer
+from proxy.gate import Headers, Receive, Send, respond_error
+from proxy.limits import NO_WISH, Tightened
+from proxy.request import read_chat
+from proxy.routing import want
+from proxy.runtime import Runtime
+
+calls_log = logging.getLogger("proxy.calls")
+
+_DISCONNECT_GRACE_S = 0.02
+"""A call that ends sooner never looks whether its client is still there."""
+
+_WISHES = (
+    (b"x-orchestrator-first-content-timeout-s", "first_content_s"),
+    (b"x-orchestrator-between-chunks-timeout-s", "between_chunks_s"),
+    (b"x-orchestrator-timeout-s", "total_s"),
+)
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def read_body(headers: Headers, receive: Receive, most: int) -> bytes:
+    """The request's body.
+
+    Raises `BodyTooLargeError`, `UnsupportedBodyError`, and `ClientGoneError` when the client hangs up meanwhile.
+    """
+    if headers.get(b"content-type", b"").startswith(b"multipart/"):
+        raise UnsupportedBodyError("Send the body as application/json.")
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > most:
+        raise BodyTooLargeError(f"The body has {int(announced):,} bytes; at most {most:,} are read.")
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise BodyTooLargeError(f"The body is longer than {most:,} bytes.")
+        if not message.get("more_body", False):
+            if not parts:
+                return part  # type: ignore[no-any-return]
+            parts.append(part)
+            return b"".join(parts)
+        parts.append(part)
+
+
+class ClientGoneError(Exception):
+    """The client hung up."""
+
+
+class ChatRoute:
+    """The handler."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._calls: dict[tuple[str, int], Any] = {}
+        self._seconds = runtime.metrics.call_seconds.labels("chat")
+
+    async def __call__(self, request_id: str, headers: Headers, receive: Receive, send: Send) -> None:
+        runtime = self._runtime
+        started = runtime.clock.monotonic()
+        runtime.metrics.in_flight.inc()
+        client = _Client(receive, send)
+        status, call = 500, None
+        try:
+            data = await read_body(headers, receive, runtime.settings.max_body_bytes)
+            call = self._call(request_id, headers, data, started)
+            client.watch(call)
+            status = await self._serve(call, client)
+        except ProxyError as error:
+            status = error.status
+            await self._fail(error, call, request_id, client)
+        except ClientGoneError:
+            status = 499
+        except asyncio.CancelledError:
+            if not client.is_gone:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            status = 499
+        finally:
+            client.stop()
+            runtime.metrics.in_flight.dec()
+            self._note(call, request_id, status, runtime.clock.monotonic() - started)
+
+    def _call(self, request_id: str, headers: Headers, data: bytes, started: float) -> Call:
+        runtime = self._runtime
+        profile = headers.get(b"x-orchestrator-profile")
+        request = read_chat(data, profile.decode("latin-1") if profile else None)
+        snapshot = runtime.snapshot
+        if not snapshot.is_servable:
+            raise _no_upstream(runtime)
+        assessment = runtime.scorer.assess(request.body)
+        wanted = want(snapshot, request.names, request.profile, assessment.band, request.needs, request.tokens)
+        wish = _wish(headers)
+        total_s = runtime.settings.total_timeout_s
+        if wish.total_s is not None:
+            total_s = min(total_s, wish.total_s)
+        return Call(request_id, "chat", request, wanted, assessment, started, started + total_s, wish)
+
+    async def _serve(self, call: Call, client: _Client) -> int:
+        if call.request.is_stream:
+            client.keep_alive(self._runtime.settings.keepalive_s, _head(call, None))
+        answer = await self._runtime.failover.answer(call)
+        await client.quiet()
+        if answer.rest is None:
+            await _whole(call, answer, client.send)
+            return answer.status
+        if not client.has_started:
+            await client.send(
+                {"type": "http.response.start", "status": 200, "headers": [*_head(call, answer), *_STREAM_HEADERS]}
+            )
+        async with aclosing(answer.rest) as rest:  # type: ignore[type-var]
+            if answer.body:
+                await client.send({"type": "http.response.body", "body": answer.body, "more_body": True})
+            async for piece in rest:
+                await client.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await client.send({"type": "http.response.body", "body": b"", "more_body": False})
+        return 200
+
+    async def _fail(self, error: ProxyError, call: Call | None, request_id: str, client: _Client) -> None:
+        await client.quiet()
+        if client.has_started:
+            event = b"data: " + envelope(error, request_id) + b"\n\n"
+            await client.send({"type": "http.response.body", "body": event, "more_body": False})
+            return
+        if call is not None:
+            error.headers = {
+                **error.headers,
+                "x-orchestrator-attempts": str(len(call.attempts)),
+                "x-orchestrator-decision": call.request_id,
+            }
+        await respond_error(client.send, error, request_id)
+
+    def _note(self, call: Call | None, request_id: str, status: int, seconds: float) -> None:
+        runtime = self._runtime
+        label = "none" if call is None else call.profile or "named"
+        counter = self._calls.get((label, status))
+        if counter is None:
+            counter = self._calls[label, status] = runtime.metrics.calls.labels("chat", label, str(status))
+        counter.inc()
+        self._seconds.observe(seconds)
+        if call is not None:
+            runtime.decisions.note(call.request_id, call)
+        if runtime.settings.log_calls:
+            last = call.attempts[-1] if call is not None and call.attempts else None
+            line = {
+                "request_id": request_id,
+                "status": status,
+                "ms": round(seconds * 1000, 1),
+                "profile": label,
+                "offer": last.ranked.candidate.offer.offer_id if last else None,
+                "attempts": len(call.attempts) if call else 0,
+                "outcome": last.outcome if last else None,
+                "cause": last.cause if last else None,
+                "cost_usd": last.cost_usd if last else None,
+            }
+            calls_log.info("%s", msgspec.json.encode(line).decode())
+
+
+class _Client:
+    """The client's end of a call: whether it is still there, and comments that keep the line open."""
+
+    __slots__ = ("_keeping", "_receive", "_task", "_timer", "_waiting", "_watching", "has_started", "is_gone", "send")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.send = send
+        self.is_gone = False
+        self.has_started = False
+        self._receive = receive
+        self._task = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._waiting: asyncio.TimerHandle | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    def watch(self, call: Call) -> None:
+        """Cancel the call when the client hangs up."""
+        loop = asyncio.get_running_loop()
+
+        async def until_gone() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            self.is_gone = call.caller_is_gone = True
+            if self._task is not None:
+                self._task.cancel()
+
+        def begin() -> None:
+            self._watching = loop.create_task(until_gone())
+
+        self._timer = loop.call_later(_DISCONNECT_GRACE_S, begin)
+
+    def keep_alive(self, every_s: float, head: list[tuple[bytes, bytes]]) -> None:
+        """Send a comment every so often until `quiet`. The first one sends the head, so status 200 is said then."""
+        loop = asyncio.get_running_loop()
+
+        async def keeping() -> None:
+            self.has_started = True
+            await self.send({"type": "http.response.start", "status": 200, "headers": [*head, *_STREAM_HEADERS]})
+            while True:
+                await self.send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
+                await asyncio.sleep(every_s)
+
+        def begin() -> None:
+            self._keeping = loop.create_task(keeping())
+
+        self._waiting = loop.call_later(every_s, begin)
+
+    async def quiet(self) -> None:
+        """No more comments."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait((self._keeping,))
+            self._keeping = None
+
+    def stop(self) -> None:
+        """Let go."""
+        for one in (self._timer, self._watching, self._waiting, self._keeping):
+            if one is not None:
+                one.cancel()
+
+
+def _wish(headers: Headers) -> Tightened:
+    wishes: dict[str, float] = {}
+    for header, name in _WISHES:
+        if header in headers:
+            try:
+                seconds = float(headers[header])
+            except ValueError:
+                seconds = -1.0
+            if not 0 < seconds < 86_400:
+                raise InvalidRequestError(f"{header.decode()} must be a number of seconds above zero.")
+            wishes[name] = seconds
+    return Tightened(**wishes) if wishes else NO_WISH
+
+
+def _no_upstream(runtime: Runtime) -> NoUpstreamError:
+    problems = [f"{one.name}: {one.problem}" for one in runtime.accounts.values() if one.problem]
+    advice = "; ".join(problems) or "the upstreams file has no enabled row"
+    return NoUpstreamError(f"No upstream can be called ({advice}). Set OPENROUTER_API_KEY, or add an upstream.")
+
+
+def _head(call: Call, answer: Answer | None) -> list[tuple[bytes, bytes]]:
+    request_id = call.request_id.encode()
+    assessment: Assessment | None = call.assessment
+    head = [
+        (b"x-request-id", request_id),
+        (b"x-orchestrator-decision", request_id),
+        (b"x-orchestrator-profile", call.wanted.profile.encode()),
+    ]
+    if assessment is not None:
+        head.append((b"x-orchestrator-difficulty", f"{assessment.difficulty:.2f} {assessment.band}".encode()))
+    if answer is not None:
+        attempt = answer.attempt
+        head.extend(attempt.ranked.candidate.headers)
+        head.append((b"x-orchestrator-attempts", str(attempt.number).encode()))
+        if attempt.dropped:
+            head.append((b"x-orchestrator-dropped", ", ".join(attempt.dropped).encode("ascii", "replace")))
+    return head
+
+
+async def _whole(call: Call, answer: Answer, send: Send) -> None:
+    body = answer.body
+    if answer.status != 200:
+        body = _refusal(answer)
+    head = _head(call, answer)
+    head.append((b"content-type", b"application/json"))
+    head.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refusal(answer: Answer) -> bytes:
+    """An upstream's refusal in OpenAI's shape: as it came when it already has it."""
+    try:
+        found = msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if isinstance(found, dict) and isinstance(found.get("error"), dict) and found["error"].get("message"):
+        return answer.body
+    text = found.get("message") or found.get("detail") or found.get("error") if isinstance(found, dict) else None
+    if not isinstance(text, str):
+        text = "The upstream refused the request."
+    error = {"message": text, "type": "invalid_request_error", "param": None, "code": answer.attempt.cause}
+    return msgspec.json.encode({"error": error})
+
+
+__all__ = ["AttemptsFailedError", "ChatRoute", "ClientGoneError", "read_body", "record"]

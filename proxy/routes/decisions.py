@@ -1,0 +1,80 @@
+"""/v1/route explains a decision and calls nothing; /v1/decisions/{id} tells of one that was made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK
+
+from proxy.candidates import WORDS, Candidate
+from proxy.decisions import shown, shown_rejection
+from proxy.errors import UnknownRouteError
+from proxy.request import read_chat
+from proxy.routing import explain, want
+from proxy.runtime import Runtime
+
+
+def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
+    """What a chat call with this body would do, and why; nothing is called."""
+    request = read_chat(data)
+    snapshot = runtime.snapshot
+    assessment = runtime.scorer.assess(request.body)
+    wanted = want(snapshot, request.names, request.profile, assessment.band, request.needs, request.tokens)
+    now = runtime.clock.monotonic()
+
+    def blocked(candidate: Candidate) -> str | None:
+        breaker = runtime.breakers.blocks(candidate.breaker_keys, now)
+        return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
+
+    chosen, rejected = explain(wanted, blocked)
+    removed: dict[str, int] = {}
+    for one in rejected:
+        removed[one.filter] = removed.get(one.filter, 0) + 1
+    return {
+        "profile": wanted.profile,
+        "named": list(request.names),
+        "difficulty": {
+            "score": assessment.difficulty,
+            "band": assessment.band,
+            "confidence": assessment.confidence,
+            "category": assessment.category,
+            "features": dict(assessment.features),
+        },
+        "needs": {"features": [WORDS[need] for need in wanted.needs], "tokens": wanted.tokens},
+        "publication": snapshot.publication_id,
+        "considered": len(chosen) + len(rejected),
+        "removed": removed,
+        "candidates": [shown(one) for one in chosen[:limit]],
+        "rejected": [shown_rejection(one) for one in rejected[:limit]],
+    }
+
+
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+@get("/v1/route", summary="Explain where a prompt would go; calls nothing")
+async def route_prompt(
+    state: State, prompt: str, profile: str | None = None, model: str = "auto", limit: Limit = 10
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    if profile:
+        body["routing_profile"] = profile
+    return explanation(state.runtime, msgspec.json.encode(body), limit)
+
+
+@post("/v1/route", status_code=HTTP_200_OK, summary="Explain where this chat call would go; calls nothing")
+async def route_body(state: State, request: Request[Any, Any, Any], limit: Limit = 10) -> dict[str, Any]:
+    return explanation(state.runtime, await request.body(), limit)
+
+
+@get("/v1/decisions/{decision_id:str}", summary="What became of a call, by the x-orchestrator-decision of its answer")
+async def decision(state: State, decision_id: str) -> dict[str, Any]:
+    runtime: Runtime = state.runtime
+    found = runtime.decisions.get(decision_id)
+    if found is None:
+        raise UnknownRouteError(f"No decision {decision_id!r} is remembered by this worker; it keeps the last 2,000.")
+    return found

@@ -1,0 +1,178 @@
+"""Which candidates a request may go to, in which order, and why not to the others. Pure.
+
+The profile's ranking for the prompt's difficulty gives the order; needs, context window and breakers take candidates
+out, in that sequence. Reading requests is `request.py`, trying candidates `failover.py`. Nothing here waits, and the
+time and the breakers' state are handed in as a question: "is this candidate blocked, and by what?"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.candidates import WORDS, Candidate, Needs, Ranked
+from proxy.errors import InvalidRequestError, NoUpstreamError, RequirementsError, UnknownModelError
+from proxy.snapshot import Selection, Snapshot, lacking
+
+Blocked = Callable[[Candidate], str | None]
+"""Says what blocks a candidate at this moment, or None."""
+
+_UNKNOWN_CONTEXT_TOKENS = 8_192
+"""What an offer of unknown window is trusted with."""
+
+
+class Rejection(NamedTuple):
+    """A candidate that was not taken, and why."""
+
+    ranked: Ranked
+    filter: str
+    """Short word: unavailable, needs, context, breaker."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks of a route, with every name resolved."""
+
+    snapshot: Snapshot
+    profile: str
+    band: str
+    selections: tuple[Selection, ...]
+    """Empty: the profile chooses among all models."""
+    needs: Needs
+    tokens: int
+    """Estimate of prompt and answer together."""
+
+    @property
+    def lists(self) -> tuple[tuple[Ranked, ...], ...]:
+        """The lists to go through, unfiltered, in order."""
+        if not self.selections:
+            return (self.snapshot.ranked[self.profile, self.band],)
+        return tuple(self.snapshot.named(one, self.profile, self.band) for one in self.selections)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the caller named the models."""
+        return bool(self.selections)
+
+
+def want(
+    snapshot: Snapshot, names: tuple[str, ...], profile: str | None, band: str, needs: Needs, tokens: int
+) -> Wanted:
+    """Resolve the names of a request. Unknown names in a list of several are passed over.
+
+    Raises `InvalidRequestError` for an unknown profile and `UnknownModelError` when no name is known.
+    """
+    if profile is not None and profile not in snapshot.profiles:
+        known = ", ".join(sorted(snapshot.profiles))
+        raise InvalidRequestError(f"There is no profile {profile!r}; known are {known}.", param="routing_profile")
+    selections = tuple(one for one in (snapshot.names.get(name.lower()) for name in names) if one is not None)
+    if names and not selections:
+        close = nearest(names[0], snapshot)
+        hint = f" Nearest: {', '.join(close)}." if close else ""
+        raise UnknownModelError(f"The model {names[0]!r} does not exist here.{hint}", close)
+    return Wanted(snapshot, profile or snapshot.default_profile, band, selections, needs, tokens)
+
+
+def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
+    """What may be tried, best first. Lazy: breakers are asked when a candidate's turn comes."""
+    if not wanted.selections:
+        for one in wanted.snapshot.eligible(wanted.profile, wanted.band, wanted.needs):
+            if fits(one.candidate, wanted.tokens) and blocked(one.candidate) is None:
+                yield one
+        return
+    for selection in wanted.selections:
+        for one in wanted.snapshot.named(selection, wanted.profile, wanted.band):
+            if rejection(one, wanted, blocked) is None:
+                yield one
+
+
+def fits(candidate: Candidate, tokens: int) -> bool:
+    """Whether the context window is large enough."""
+    return tokens <= (candidate.context_tokens or _UNKNOWN_CONTEXT_TOKENS)
+
+
+def rejection(one: Ranked, wanted: Wanted, blocked: Blocked) -> Rejection | None:
+    """The first reason that speaks against a candidate, or None."""
+    candidate = one.candidate
+    if candidate.problem is not None:
+        return Rejection(one, "unavailable", candidate.problem)
+    missing = lacking(candidate, wanted.needs, is_named=wanted.is_named)
+    if missing:
+        return Rejection(one, "needs", f"it lacks {', '.join(WORDS[need] for need in missing)}")
+    if not fits(candidate, wanted.tokens):
+        window = f"{candidate.context_tokens:,}" if candidate.context_tokens else "unknown"
+        return Rejection(one, "context", f"its window is {window} tokens, the call needs about {wanted.tokens:,}")
+    reason = blocked(candidate)
+    return None if reason is None else Rejection(one, "breaker", reason)
+
+
+def explain(wanted: Wanted, blocked: Blocked) -> tuple[list[Ranked], list[Rejection]]:
+    """Everything that was considered: what may be tried in order, and what may not with its reason."""
+    chosen: list[Ranked] = []
+    rejected: list[Rejection] = []
+    seen: set[int] = set()
+    for list_ in wanted.lists:
+        for one in list_:
+            if id(one.candidate) in seen:
+                continue
+            seen.add(id(one.candidate))
+            found = rejection(one, wanted, blocked)
+            if found is None:
+                chosen.append(one)
+            else:
+                rejected.append(found)
+    return chosen, rejected
+
+
+def no_candidate(wanted: Wanted) -> RequirementsError | NoUpstreamError | UnknownModelError:
+    """The error for a request that nothing can serve, breakers aside: says which filter removed what, and a way out."""
+    _, rejected = explain(wanted, lambda _: None)
+    removed: dict[str, int] = {}
+    for one in rejected:
+        removed[one.filter] = removed.get(one.filter, 0) + 1
+    if not rejected and wanted.selections:
+        name = wanted.selections[0].model_id
+        close = nearest(name, wanted.snapshot)
+        hint = f" Nearest that are: {', '.join(close)}." if close else ""
+        return UnknownModelError(f"{name} is known, but no upstream offers it.{hint}", close)
+    if set(removed) <= {"unavailable"}:
+        reasons: dict[str, int] = {}
+        for one in rejected:
+            reasons[one.reason] = reasons.get(one.reason, 0) + 1
+        problems = [p for a in wanted.snapshot.accounts.values() if (p := a.problem)]
+        why = sorted(reasons, key=lambda reason: -reasons[reason])[:3] or problems
+        advice = "; ".join(why) or "no upstream is configured"
+        return NoUpstreamError(f"No upstream can be called: {advice}.")
+    parts = []
+    if removed.get("needs"):
+        words = " and ".join(WORDS[need] for need in wanted.needs)
+        parts.append(f"{removed['needs']} lack {words}")
+    if removed.get("context"):
+        widest = max(
+            (one.ranked.candidate.context_tokens or 0 for one in rejected if one.filter == "context"), default=0
+        )
+        parts.append(f"{removed['context']} have a window under {wanted.tokens:,} tokens (widest: {widest:,})")
+    if removed.get("unavailable"):
+        parts.append(f"{removed['unavailable']} cannot be called here")
+    way = "Name no model, or ask for less" if wanted.selections else "Ask for less"
+    return RequirementsError(f"No candidate fits the request: {'; '.join(parts)}. {way}.", removed)
+
+
+def nearest(name: str, snapshot: Snapshot, count: int = 5) -> tuple[str, ...]:
+    """Callable models whose names share most with `name`."""
+    wanted = _trigrams(name)
+    scored = []
+    for model_id, offered in snapshot.candidates_of.items():
+        if any(candidate.offer.is_callable for candidate in offered):
+            found = _trigrams(model_id)
+            shared = len(wanted & found)
+            if shared:
+                scored.append((-shared / len(wanted | found), model_id))
+    return tuple(model_id for score, model_id in sorted(scored)[:count] if score <= -0.15)
+
+
+def _trigrams(text: str) -> set[str]:
+    padded = f"  {text.lower()[:100]} "
+    return {padded[i : i + 3] for i in range(len(padded) - 2)}
