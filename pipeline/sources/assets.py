@@ -8,7 +8,7 @@ import datetime as dt
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 
@@ -29,40 +29,25 @@ QUARANTINED_AT_MOST = 0.05
 """Share of refused rows above which a payload is worth a look."""
 
 
-class MakesAssets(Protocol):
-    """A source that is no public listing and builds its assets itself."""
-
-    def assets(self) -> Sequence[dg.AssetsDefinition]:
-        """Its assets."""
-        ...
-
-
-def load_sources() -> list[Source | MakesAssets]:
-    """The `SOURCE` of every module of this package, in the order they depend on each other."""
-    found: list[Source | MakesAssets] = []
-    for module in sorted(
-        info.name for info in pkgutil.iter_modules(pipeline.sources.__path__) if info.name != "__main__"
-    ):
-        source = getattr(importlib.import_module(f"{pipeline.sources.__name__}.{module}"), "SOURCE", None)
-        if source is not None:
-            found.append(source)
-    return sorted(found, key=lambda source: len(source.after) if isinstance(source, Source) else 99)
+def load_sources() -> list[Source]:
+    """The `SOURCE` of every module of this package, those first that others come after."""
+    found: list[Source] = []
+    for module in sorted(info.name for info in pkgutil.iter_modules(pipeline.sources.__path__)):
+        if module != "__main__":
+            source = getattr(importlib.import_module(f"{pipeline.sources.__name__}.{module}"), "SOURCE", None)
+            found += [source] if source is not None else []
+    return sorted(found, key=lambda source: bool(source.after))
 
 
 def load_assets() -> list[dg.AssetsDefinition]:
     """Every asset of the sources: their own tables, then the three tables all of them write rows of."""
-    made = [asset for source in load_sources() for asset in _assets_of(source)]
-    keys = [key for asset in made for key in asset.keys]
-    return [*made, *(_shared_asset(table, keys) for table in SHARED)]
+    made = [_source_asset(source) for source in load_sources()]
+    return [*made, *(_shared_asset(table, [key for asset in made for key in asset.keys]) for table in SHARED)]
 
 
 def table_key(table: str) -> dg.AssetKey:
     """Asset key of `core.<table>`."""
     return dg.AssetKey(["core", table])
-
-
-def _assets_of(source: Source | MakesAssets) -> Sequence[dg.AssetsDefinition]:
-    return [_source_asset(source)] if isinstance(source, Source) else source.assets()
 
 
 def _source_asset(source: Source) -> dg.AssetsDefinition:
@@ -75,7 +60,7 @@ def _source_asset(source: Source) -> dg.AssetsDefinition:
             dg.AssetSpec(
                 table_key(table.name),
                 description=table.description,
-                group_name="sources",
+                group_name=source.group,
                 kinds=set(source.kinds),
                 owners=OWNERS,
                 deps=[table_key(name) for name in source.after],

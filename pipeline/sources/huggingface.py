@@ -196,9 +196,9 @@ def parse_leaderboard(body: bytes, sighting: Sighting) -> Parsed:
 
     shown = _clean(column("huggingface_id"))
     kind = column("model_type").cast(pl.String).str.to_lowercase()
-    model_type = pl.when(kind.str.contains("continuously")).then(pl.lit("continued"))
-    for word, name in _MODEL_TYPES[1:]:
-        model_type = model_type.when(kind.str.contains(word, literal=True)).then(pl.lit(name))
+    model_type = pl.coalesce(
+        *(pl.when(kind.str.contains(word, literal=True)).then(pl.lit(name)) for word, name in _MODEL_TYPES)
+    )
     params = column("params_b").cast(pl.Float64, strict=False)
     frame = raw.select(
         pl.coalesce(
@@ -214,7 +214,7 @@ def parse_leaderboard(body: bytes, sighting: Sighting) -> Parsed:
             if score in sum(SCORES.values(), ()) and score not in scores
         ),
         pl.when((params > 0) & (params < HIGHEST_PARAMS_B)).then(params).alias("params_b"),
-        model_type.otherwise(pl.lit("other")).alias("model_type"),
+        model_type.fill_null("other").alias("model_type"),
         *(_clean(column(name)).alias(name) for name in ("architecture", "license")),
         *(
             _flag(column(name)).alias(name)
@@ -512,14 +512,14 @@ SOURCE = Source(
         Table(
             "huggingface_benchmarks",
             BENCHMARKS,
-            "Open LLM Leaderboard v2 and v1: benchmark scores of open models, one row a repository, precision and revision.",
+            "Open LLM Leaderboard v2 and v1: benchmark scores, one row a repository, precision and revision.",
             payload_column="leaderboard",
             observe=observe_benchmarks,
         ),
         Table(
             "huggingface_repositories",
             REPOSITORIES,
-            "Hub facts about repositories that are popular or named elsewhere: size, licence, base models, GGUF mirrors.",
+            "Hub facts on repositories that are popular or named elsewhere: size, licence, base models, mirrors.",
             accumulates=True,
         ),
     ),

@@ -6,6 +6,7 @@ page as JSON, and the older tables as CSV. Who a name belongs to is decided in `
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 from collections.abc import Sequence
@@ -154,10 +155,8 @@ def _of_catalogue(found: dict[str, Any], published_on: dt.date) -> pl.DataFrame:
 
 def _of_page(found: dict[str, Any], published_on: dt.date) -> pl.DataFrame:
     updated = values.text(values.mapping(found.get("meta")).get("last_updated"))
-    try:
+    with contextlib.suppress(ValueError):
         published_on = dt.datetime.strptime(updated or "", "%b %d, %Y").date()
-    except ValueError:
-        pass
     rows = []
     for entry in map(values.mapping, found["models"]):
         score, half = values.number(entry.get("score")), values.number(entry.get("ci"))

@@ -29,7 +29,7 @@ NO_SNAPSHOT = "-"
 
 ROW_JSON_CHARACTERS = 2_000
 
-LOADS = {
+LOADS: dict[str, Any] = {
     "source": pl.String,
     "payload": pl.String,
     "origin": pl.String,
@@ -42,7 +42,7 @@ LOADS = {
     "problem": pl.String,
     "attribution": pl.String,
 }
-QUARANTINE = {
+QUARANTINE: dict[str, Any] = {
     "source": pl.String,
     "payload": pl.String,
     "payload_reference": pl.String,
@@ -116,9 +116,9 @@ def prepare(
 ) -> None:
     """Make sure that every table of `source` exists, filled from the bundled snapshot where it knows better."""
     connection.execute("BEGIN")
-    for table in SHARED:
-        if not _exists(connection, table):
-            _run(connection, table, pl.DataFrame(schema=_shared_schema(table)), [], [], source.name)
+    for shared in SHARED:
+        if not _exists(connection, shared):
+            _run(connection, shared, pl.DataFrame(schema=_shared_schema(shared)), [], [], source.name)
     names = [payload.name for payload in payloads]
     bundled = _bundled_loads(snapshot, source, names, _held(connection, source), now)
     chosen = [load["payload"] for load in bundled]
@@ -129,9 +129,8 @@ def prepare(
             _run(connection, table.name, frame, feeding, names, source.name)
             if table.observe is not None and frame.height:
                 _append(connection, table.observe(frame), "bundled")
-    if bundled:
+    if bundled and snapshot is not None:
         _run(connection, "source_loads", pl.DataFrame(bundled, schema=LOADS), chosen, names, source.name)
-        assert snapshot is not None
         history = snapshot / "observations.parquet"
         if history.exists():
             _append(connection, pl.read_parquet(history).filter(pl.col("source") == source.name), "bundled")
@@ -315,7 +314,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[s
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    names = [name for name, _, _ in _columns(connection, table) if name not in ("observed_at", "loaded_at")]
+    names = [f'"{name}"' for name, _, _ in _columns(connection, table) if name not in ("observed_at", "loaded_at")]
     return ", ".join(names)
 
 

@@ -350,7 +350,7 @@ SOURCE = Source(
         Table(
             "openrouter_listings",
             LISTINGS,
-            "OpenRouter's newest catalogue: one row per id with prices, windows, abilities and what kind of thing it is.",
+            "OpenRouter's newest catalogue: one row per id with prices, windows, abilities and kind.",
             observe=observe_listings,
         ),
     ),

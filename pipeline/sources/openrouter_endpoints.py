@@ -228,7 +228,7 @@ SOURCE = Source(
         Table(
             "openrouter_endpoints",
             ENDPOINTS,
-            "Host endpoints of OpenRouter's models: price, window, quantisation, uptime, latency and throughput of each.",
+            "Host endpoints of OpenRouter's models: price, window, quantisation, uptime, latency, throughput.",
             observe=observe_endpoints,
         ),
     ),

@@ -75,7 +75,7 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     offline: bool = False
     """Ask nobody but servers of the user's own."""
     directory: str = ""
-    """Read payload files below this directory instead of the network."""
+    """Read payload files below this directory instead of the network; servers of the user's own are asked still."""
     cache: str = ""
     """Where fetched payloads are kept; the configured location when empty."""
     snapshot: str = ""
@@ -108,10 +108,9 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         Never raises for a payload's faults: they are the search's `problems`.
         """
         problems: list[str] = []
-        if self.directory:
-            obtained = self._of_directory(payload, now, problems)
-            if obtained is not None or self._files(payload):
-                return Search(obtained, tuple(problems))
+        if self.directory and self._files(payload):
+            return Search(self._of_directory(payload, now, problems), tuple(problems))
+        if self.directory and not payload.is_local:
             return Search(None, note=f"no such file below {self.directory}")
         note = "offline" if self.offline else None
         if (payload.addresses or payload.collect) and (payload.is_local or not self.offline):

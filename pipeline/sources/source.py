@@ -177,6 +177,8 @@ class Source:
     """Core tables that should be loaded first."""
     is_optional: bool = False
     """May hold nothing at all."""
+    group: str = "sources"
+    """Group of its assets in the graph."""
     kinds: frozenset[str] = frozenset({"httpx", "polars", "duckdb"})
 
     def table(self, name: str) -> Table:

@@ -1,0 +1,153 @@
+"""What the proxy reports about its own attempts, read from its segment files. Counts and times, never prompts.
+
+Segments stay where they are: an attempt is known by its id, so reading a segment twice changes nothing. What the
+outcomes say about a model's speed and reliability is worked out in `rankings`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import polars as pl
+
+from pipeline.settings import Settings
+from pipeline.sources import values
+from pipeline.sources.source import FetchError, Parsed, Payload, Refused, Schema, Sighting, Source, Table, Web
+from pipeline.sources.values import BadValueError
+from warehouse.connect import locations
+from warehouse.outcomes import OPEN_SUFFIX, OUTCOMES, SEGMENT_SUFFIX, Outcome
+
+_POLARS: dict[Any, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+
+
+def _fields() -> Iterator[tuple[str, type, bool]]:
+    """Name, type and whether it may be null of every field of an outcome."""
+    for name, hint in typing.get_type_hints(Outcome).items():
+        is_optional = isinstance(hint, types.UnionType)
+        parts = [part for part in typing.get_args(hint) if part is not type(None)] if is_optional else [hint]
+        yield name, parts[0], is_optional
+
+
+FIELDS = tuple(_fields())
+
+ATTEMPTS: Schema = {
+    **{name: pl.Datetime("us") if name == "at" else _POLARS[kind] for name, kind, _ in FIELDS},
+    "segment": pl.String,
+}
+
+
+def _value(name: str, kind: type, is_optional: bool, value: object) -> object:
+    if value is None:
+        if is_optional:
+            return None
+        raise BadValueError(f"{name} is missing")
+    # A bool is an int to Python, and an int will do where a float is meant.
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if not fits:
+        raise BadValueError(f"{name} is a {type(value).__name__}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not (math.isfinite(value) and value >= 0):
+        raise BadValueError(f"{name} is {value}")
+    if name == "at":
+        moment = values.moment(value)
+        if moment is None:
+            raise BadValueError("at is no time")
+        return moment
+    return value
+
+
+def _attempt(line: str, segment: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise BadValueError(f"the line is not JSON: {error}") from error
+    if not isinstance(entry, dict):
+        raise BadValueError(f"the line is a {type(entry).__name__}")
+    row = {name: _value(name, kind, is_optional, entry.get(name)) for name, kind, is_optional in FIELDS}
+    if row["outcome"] not in OUTCOMES:
+        raise BadValueError(f"outcome {row['outcome']!r} is none of {', '.join(OUTCOMES)}")
+    return {**row, "segment": segment}
+
+
+def parse_segments(body: bytes, sighting: Sighting) -> Parsed:
+    """Attempts of the segments in `body`, a JSON object of segment name → text. Raises `PayloadRefusedError`.
+
+    A last line without an end was being written, or its writer was killed: it is left alone, not refused.
+    """
+    attempts: dict[str, dict[str, Any]] = {}
+    refused: list[Refused] = []
+    for segment, text in values.mapping(values.document(body)).items():
+        *lines, _unfinished = str(text).split("\n")
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                attempt = _attempt(line, segment)
+            except BadValueError as error:
+                refused.append(Refused(f"{segment}:{number}", str(error), line))
+                continue
+            attempts[attempt["attempt_id"]] = attempt
+    frame = pl.DataFrame(list(attempts.values()), schema=dict(ATTEMPTS))
+    return Parsed({"outcomes": frame}, refused=refused, observed_at=sighting.observed_at)
+
+
+def collect(web: Web, wanted: Sequence[tuple[Any, ...]], settings: Settings) -> bytes:
+    """Segments that are new or still open; `wanted` names the finished ones that are already in.
+
+    Raises `FetchError` while the proxy has reported nothing.
+    """
+    del web, settings
+    folder = locations().outcomes
+    known = {row[0] for row in wanted}
+    segments = sorted([*folder.glob(f"*{SEGMENT_SUFFIX}"), *folder.glob(f"*{OPEN_SUFFIX}")]) if folder.exists() else []
+    if not segments:
+        raise FetchError("the proxy has reported no attempt yet")
+    texts = {}
+    for path in segments:
+        if path.name in known:
+            continue
+        try:
+            texts[path.name] = path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            continue  # finished, and so renamed, since it was listed: it is read next time
+    return json.dumps(texts).encode()
+
+
+def _payloads(settings: Settings) -> Sequence[Payload]:
+    del settings
+    return (
+        Payload(
+            name="segments",
+            parse=parse_segments,
+            tables=("outcomes",),
+            collect=collect,
+            wanted="outcomes.wanted",
+            attribution="this deployment's own proxy",
+            is_local=True,
+            at_least=0,
+        ),
+    )
+
+
+SOURCE = Source(
+    name="outcomes",
+    step="outcomes",
+    tables=(
+        Table(
+            "outcomes",
+            ATTEMPTS,
+            "Attempts of this deployment's own proxy: what became of each, how long it took, what it cost.",
+        ),
+    ),
+    payloads=_payloads,
+    url=None,
+    stale_after=dt.timedelta(days=1),
+    is_optional=True,
+    group="outcomes",
+    kinds=frozenset({"polars", "duckdb"}),
+)
