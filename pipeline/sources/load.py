@@ -125,6 +125,8 @@ def prepare(
     for table in source.tables:
         feeding = [payload.name for payload in payloads if table.name in payload.tables and payload.name in chosen]
         frame = _bundled_frame(snapshot, table, feeding)
+        if table.as_of is not None:
+            frame = table.as_of(frame, now.date())
         if frame.height or not _exists(connection, table.name):
             _run(connection, table.name, frame, feeding, names, source.name)
             if table.observe is not None and frame.height:
@@ -158,6 +160,9 @@ def _write(
         if frames or ((silent or dropped) and table.payload_column):
             incoming = pl.concat(frames) if frames else pl.DataFrame(schema=dict(table.schema))
             _run(connection, table.name, incoming, [*obtained, *silent], names, source.name)
+        elif table.as_of is not None:
+            kept = connection.sql(f"FROM core.{table.name}").pl().cast(dict(table.schema))
+            _run(connection, table.name, table.as_of(kept, now.date()), [], names, source.name)
         reports[table.name] = _report(connection, table.name, before)
     for found in obtained.values():
         for parsed in (found.parsed, *found.older):
@@ -373,7 +378,12 @@ def _bundled_loads(
         return []
     rows = pl.read_parquet(snapshot / "source_loads.parquet").filter(pl.col("source") == source.name).to_dicts()
     return [
-        {**row, "origin": "bundled", "loaded_at": now, "problem": None}
+        {
+            **row,
+            "origin": "bundled",
+            "reference": f"warehouse/snapshot, from {row['reference']}",
+            "loaded_at": now,
+        }
         for row in rows
         if row["payload"] in payloads
         and (row["payload"] not in held or held[row["payload"]].observed_at < row["observed_at"])

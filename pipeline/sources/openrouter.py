@@ -246,6 +246,12 @@ def _listing(entry: object, sighting: Sighting) -> dict[str, Any]:
     }
 
 
+def expired_as_of(frame: pl.DataFrame, today: dt.date) -> pl.DataFrame:
+    """Listings with the kind they have on `today`: what has expired since they were read is 'expired'."""
+    is_over = (pl.col("expires_on") < today) & pl.col("kind").is_in(["alias", "batch", "router"]).not_()
+    return frame.with_columns(pl.when(is_over).then(pl.lit("expired")).otherwise("kind").alias("kind"))
+
+
 def observe_listings(frame: pl.DataFrame) -> pl.DataFrame:
     """Prices, windows and indices of listings as history rows."""
     return observations(frame, "openrouter", "openrouter_id", _HISTORY, pl.lit(""))
@@ -352,6 +358,7 @@ SOURCE = Source(
             LISTINGS,
             "OpenRouter's newest catalogue: one row per id with prices, windows, abilities and kind.",
             observe=observe_listings,
+            as_of=expired_as_of,
         ),
     ),
     payloads=_payloads,

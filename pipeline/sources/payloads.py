@@ -132,7 +132,7 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = {path for pattern in payload.patterns for path in root.glob(pattern) if path.is_file()}
         # A file without a date in its name is the present one; dated ones lie beside it for the history.
         return sorted(
-            found, key=lambda path: (_dated(path.relative_to(root))[0] or dt.datetime.max, str(path)), reverse=True
+            found, key=lambda path: (dated(path.relative_to(root))[0] or dt.datetime.max, str(path)), reverse=True
         )
 
     def _of_directory(self, payload: Payload, now: dt.datetime, problems: list[str]) -> Obtained | None:
@@ -141,7 +141,7 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         older: list[Parsed] = []
         for path in self._files(payload):
             name = str(path.relative_to(root))
-            start, until = _dated(path.relative_to(root))
+            start, until = dated(path.relative_to(root))
             modified = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).replace(tzinfo=None)
             sighting = Sighting(
                 observed_at=min(start or modified, now),
@@ -288,7 +288,7 @@ def _refuse_shrunken(payload: Payload, parsed: Parsed, held: Held | None, now: d
         )
 
 
-def _dated(path: Path) -> tuple[dt.datetime | None, dt.datetime | None]:
+def dated(path: Path) -> tuple[dt.datetime | None, dt.datetime | None]:
     """Date of a file from its name, else from the nearest directory that has one; and the end of a mere month."""
     for part in reversed(path.parts):
         for year, month, day in reversed(re.findall(r"(?<!\d)(20\d\d)-(\d\d)(?:-(\d\d))?(?!\d)", part)):

@@ -157,6 +157,8 @@ class Table:
     """Older payloads' rows reach its SQL too."""
     observe: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     """Rows → observations, for rows that come without a payload (the bundled ones)."""
+    as_of: Callable[[pl.DataFrame, dt.date], pl.DataFrame] | None = None
+    """Decides anew what depends on the day, for rows that stay in use (what has expired since)."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,153 @@
+"""Makes the bundled snapshot: `python -m pipeline.sources.bundle DIR` reads payload files below DIR and distils them.
+
+Facts only (identifiers, prices, counts, dates, ratings, scores, licences), one small Parquet file a core table, and
+ATTRIBUTION.md beside them. The same files give the same bytes. Reading the snapshot is in `load.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipeline.resources import BuildDatabase
+from pipeline.settings import load as load_settings
+from pipeline.sources.assets import load_sources
+from pipeline.sources.load import LOADS, NO_SNAPSHOT, SNAPSHOT, load
+from pipeline.sources.payloads import PayloadStore, dated
+from pipeline.sources.source import OBSERVATIONS, Source
+
+LARGEST_BYTES = 2 * 1024 * 1024
+"""The whole snapshot stays below this: it is cloned with the code."""
+
+LOCAL = frozenset({"outcomes", "upstream"})
+"""Sources that tell of one deployment only."""
+
+DECIMALS = {"lmsys_arena_ratings": 2, "huggingface_benchmarks": 2}
+"""Digits kept of measured scores, well below their error. Prices and the rest keep nine."""
+
+HISTORY = {
+    "openrouter": ("price_in_usd_per_mtok", "price_out_usd_per_mtok", "context_tokens", "aa_intelligence_index"),
+    "lmsys_arena": ("rating",),
+    "artificial_analysis": ("intelligence_index", "price_in_usd_per_mtok", "price_out_usd_per_mtok"),
+}
+"""Metrics whose history goes along. What the tables' own rows say is not repeated: loading observes them."""
+
+_LICENCES = """\
+- **Arena ratings and names**: LMArena, leaderboard dataset, [CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/).
+  Changed here: reduced to the columns of the core tables, rounded to two decimals, older publications reduced to the
+  rating in the category 'overall'.
+- **Artificial Analysis**: figures by [Artificial Analysis](https://artificialanalysis.ai), which asks for attribution.
+- **Open LLM Leaderboard**: results by the Open LLM Leaderboard team at Hugging Face; the data set states no licence.
+- **OpenRouter**: catalogue and endpoint facts from [OpenRouter](https://openrouter.ai).
+- **Hugging Face Hub**: facts about repositories from [huggingface.co](https://huggingface.co); those on popular ones
+  were gathered by llmfit (MIT). Licences named in the tables are the models' own, as the Hub states them.
+"""
+
+
+class SnapshotTooLargeError(Exception):
+    """The snapshot would be larger than what may be cloned with the code."""
+
+
+def build(directory: Path, target: Path) -> dict[str, int]:
+    """Distil the payload files below `directory` into `target`. Returns rows a file.
+
+    Raises `SnapshotTooLargeError` and leaves `target` as it was when the result exceeds `LARGEST_BYTES`.
+    """
+    sources = [source for source in load_sources() if source.name not in LOCAL]
+    now = _newest(directory)
+    with tempfile.TemporaryDirectory() as scratch:
+        database = BuildDatabase(path=str(Path(scratch) / "build.duckdb"))
+        store = PayloadStore(directory=str(directory), offline=True, snapshot=NO_SNAPSHOT, cache=scratch)
+        for source in sources:
+            report = load(source, store, database, load_settings({}), now)
+            for name, causes in report.problems.items():
+                print(f"{source.name} {name}: {'; '.join(causes)}")
+        with database.writing() as connection:
+            frames = _frames(connection, sources)
+            attribution = _attribution(connection)
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target) as staging:
+        for name, frame in frames.items():
+            path = Path(staging) / f"{name}.parquet"
+            frame.write_parquet(path, compression="zstd", compression_level=19, statistics=False)
+        (Path(staging) / "ATTRIBUTION.md").write_text(attribution, encoding="utf-8")
+        size = sum(path.stat().st_size for path in Path(staging).iterdir())
+        if size > LARGEST_BYTES:
+            raise SnapshotTooLargeError(f"The snapshot would take {size:,} bytes; {LARGEST_BYTES:,} are allowed.")
+        for path in sorted(Path(staging).iterdir()):
+            path.replace(target / path.name)
+    return {name: frame.height for name, frame in frames.items()}
+
+
+def _newest(directory: Path) -> dt.datetime:
+    """The newest day a file's name gives: the snapshot's clock, so that it does not depend on the day it is made."""
+    days = [dated(path.relative_to(directory))[0] for path in directory.rglob("*") if path.is_file()]
+    return max((day for day in days if day is not None), default=dt.datetime.min) + dt.timedelta(days=1)
+
+
+def _frames(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> dict[str, pl.DataFrame]:
+    frames: dict[str, pl.DataFrame] = {}
+    known = []
+    for table in (table for source in sources for table in source.tables):
+        frame = connection.sql(f"FROM core.{table.name}").pl()
+        decimals = DECIMALS.get(table.name, 9)
+        frames[table.name] = frame.with_columns(pl.col(pl.Float64).round(decimals))
+        if table.observe is not None:
+            known.append(table.observe(frame.cast(dict(table.schema))))
+    loads = connection.sql("FROM core.source_loads ORDER BY source, payload").pl().cast(dict(LOADS))
+    frames["source_loads"] = loads.with_columns(pl.lit(None, pl.String).alias("problem"))
+    history = connection.sql(f"SELECT {', '.join(OBSERVATIONS)} FROM core.observations").pl().cast(dict(OBSERVATIONS))
+    key = ["source", "record_id", "metric", "scope", "observed_at"]
+    frames["observations"] = (
+        history.join(pl.concat(known), on=key, how="anti")
+        .filter(
+            pl.any_horizontal(
+                (pl.col("source") == source) & pl.col("metric").is_in(list(metrics))
+                for source, metrics in HISTORY.items()
+            )
+        )
+        .with_columns(pl.col("value").round(6))
+        .sort(key)
+    )
+    return frames
+
+
+def _attribution(connection: duckdb.DuckDBPyConnection) -> str:
+    rows: list[tuple[Any, ...]] = connection.execute(
+        "SELECT source, payload, strftime(observed_at, '%Y-%m-%d'), rows_loaded, attribution "
+        "FROM core.source_loads ORDER BY source, payload"
+    ).fetchall()
+    lines = "\n".join(
+        f"| {source} | {payload} | {day} | {count:,} | {credit} |" for source, payload, day, count, credit in rows
+    )
+    return f"""\
+# What the bundled snapshot is made of
+
+Facts and figures only, distilled by `python -m pipeline.sources.bundle` from recorded payloads. A deployment with a
+network replaces them at its first refresh.
+
+{_LICENCES}
+| source | payload | observed | rows | credit |
+|---|---|---|---:|---|
+{lines}
+"""
+
+
+def main() -> None:
+    """Build the snapshot and print what went in."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.sources.bundle", description=__doc__)
+    parser.add_argument("directory", type=Path, help="payload files, laid out as refresh --from reads them")
+    parser.add_argument("--to", type=Path, default=SNAPSHOT, help="directory to write (default: the shipped snapshot)")
+    chosen = parser.parse_args()
+    for name, rows in build(chosen.directory, chosen.to).items():
+        print(f"{name}: {rows:,} rows, {(chosen.to / f'{name}.parquet').stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
