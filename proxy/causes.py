@@ -31,7 +31,7 @@ _LONGEST_BODY = 256 * 1024
 
 
 class Repair(NamedTuple):
-    """The change to a request that would let the same candidate take it. `dialects.repair` applies it."""
+    """The change to a request that would let the same candidate take it. `dialects.adapt` applies it."""
 
     kind: Literal["limit_max_tokens", "drop", "rename"]
     field: str
