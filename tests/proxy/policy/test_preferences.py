@@ -289,9 +289,7 @@ def test_our_own_object_knows_its_fields() -> None:
     assert asked == Routing("speed", 0.7, "continue", True, False)
     assert read_routing({"routing": {"difficulty": "off"}}).difficulty == "off"
     assert read_routing({}) == Routing()
-    with pytest.raises(
-        InvalidRequestError, match=r"routing has no field profil; known are profile, difficulty"
-    ):
+    with pytest.raises(InvalidRequestError, match=r"routing has no field profil; known are profile, difficulty"):
         read_routing({"routing": {"profil": "speed"}})
 
 
