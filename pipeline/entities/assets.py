@@ -1,0 +1,238 @@
+"""The entity layer's assets: records, scored pairs, models, their records and aliases, and what changed.
+
+Reads core tables, links in a database of its own, writes entity tables in one transaction. How records are linked
+belongs to `linkage.py`, what the rows hold to `tables.py`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from pipeline.entities import linkage, pins, read, tables
+from pipeline.resources import BuildDatabase, Clock
+from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord
+
+CORE_TABLES = [table for tables_of_source in read.SOURCES.values() for table in tables_of_source]
+
+DESCRIPTIONS = {
+    "records": "Every linkable record with its name taken apart and settled, its unit of equal records and cluster.",
+    "pairs": "Pairs of units that were compared: match weight, probability, and the weight of each comparison.",
+    "model_records": "Which record of which source is which model, how sure that is and why.",
+    "models": "One released checkpoint or API version; efforts, hosts, variants and quantisations are the same model.",
+    "model_aliases": "Spellings that resolve to a model: records' names, moving aliases, former ids.",
+    "changes": "Model ids that merged, split or were retired between two refreshes.",
+}
+MEANINGS: dict[str, dict[str, str]] = {
+    "model_records": {column.name: column.meaning for column in TABLE_OF[ModelRecord].columns},
+    "models": {column.name: column.meaning for column in TABLE_OF[Model].columns},
+    "model_aliases": {column.name: column.meaning for column in TABLE_OF[ModelAlias].columns},
+}
+KINDS = {"records": {"duckdb", "polars"}, "pairs": {"splink", "duckdb"}}
+
+CHECKS = {
+    "pins_name_known_records": ("model_records", "Every pin names records that some source has."),
+    "no_cluster_contradicts_itself": ("model_records", "No model holds two dates, sizes or stages."),
+}
+
+
+def key(table: str) -> dg.AssetKey:
+    """Asset key of `entity.<table>`."""
+    return dg.AssetKey(["entity", table])
+
+
+@dg.multi_asset(
+    name="entities",
+    specs=[
+        dg.AssetSpec(
+            key(table),
+            description=description,
+            group_name="entities",
+            kinds=KINDS.get(table, {"duckdb"}),
+            owners=["team:orchestrator"],
+            deps=[dg.AssetKey(["core", table]) for table in CORE_TABLES],
+            metadata={"dagster/table_name": f"entity.{table}"},
+            code_version="1",
+        )
+        for table, description in DESCRIPTIONS.items()
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset=key(table), description=description)
+        for name, (table, description) in CHECKS.items()
+    ],
+)
+def entities(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Link all records and write the entity layer."""
+    held = pins.load()
+    with build.writing() as connection:
+        records = read.records(connection)
+        refreshed = refresh(records, held, read.previous_ids(connection), read.past_changes(connection), clock.now())
+        write(connection, refreshed)
+    for table, frame in refreshed.frames().items():
+        yield dg.MaterializeResult(
+            asset_key=key(table),
+            metadata={
+                "dagster/row_count": frame.height,
+                "dagster/column_schema": _column_schema(table, frame),
+                **refreshed.metadata(table),
+            },
+        )
+    yield from _checks(refreshed, held)
+
+
+class Refreshed:
+    """A linkage with the tables made of it."""
+
+    def __init__(self, linked: linkage.Linkage, made: tables.EntityTables, before: dict[Any, str]) -> None:
+        self.linked = linked
+        self.made = made
+        self.before = before
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Rows of every table of the layer."""
+        return {
+            "records": record_rows(self.linked),
+            "pairs": pair_rows(self.linked),
+            "model_records": self.made.model_records,
+            "models": self.made.models,
+            "model_aliases": self.made.model_aliases,
+            "changes": self.made.changes,
+        }
+
+    def metadata(self, table: str) -> dict[str, Any]:
+        """What the asset's page shows of a table."""
+        if table == "model_records":
+            reasons = self.made.model_records.group_by("match_reason").len().sort("match_reason")
+            return {f"records_{reason}": count for reason, count in reasons.iter_rows()}
+        if table == "models":
+            several = self.made.models.filter(pl.col("sources").list.len() > 1).height
+            return {"models_in_several_sources": several}
+        if table == "pairs":
+            return {
+                "links_used": len(self.linked.clusters.used),
+                "links_refused_by_a_constraint": len(self.linked.clusters.refused),
+            }
+        return {}
+
+
+def refresh(
+    records: pl.DataFrame,
+    held: pins.Pins,
+    before: dict[Any, str],
+    past: list[Any],
+    now: Any,
+) -> Refreshed:
+    """Link `records` and make the entity tables, keeping the ids of `before`."""
+    is_moving = pl.col("record_id").str.starts_with("~") & (pl.col("source") == "openrouter")
+    linked = linkage.link(records.filter(~is_moving), pins=held)
+    made = tables.build(linked, records.filter(is_moving), records, before, past, now)
+    return Refreshed(linked, made, before)
+
+
+_NOT_SHOWN = ("unit_key", "signature", "date_y", "date_m", "date_d", "active")
+
+
+def record_rows(linked: linkage.Linkage) -> pl.DataFrame:
+    """entity.records: parts, unit and cluster of every linked record."""
+    return linked.records.drop(_NOT_SHOWN).sort("source", "record_id")
+
+
+def pair_rows(linked: linkage.Linkage) -> pl.DataFrame:
+    """entity.pairs: the two units by their first record, weights, and what became of the pair."""
+    used = {(link.left, link.right) for link in linked.clusters.used}
+    refused = {(link.left, link.right): reason for link, reason in linked.clusters.refused}
+    weights = [name for name in linked.pairs.columns if name.startswith("mw_")]
+    rows = linked.pairs.select(
+        left=pl.min_horizontal("unique_id_l", "unique_id_r"),
+        right=pl.max_horizontal("unique_id_l", "unique_id_r"),
+        match_weight="match_weight",
+        match_probability="match_probability",
+        **{name.replace("mw_", "weight_"): pl.col(name) for name in weights},
+    )
+    verdicts = [
+        ("linked" if pair in used else "refused" if pair in refused else "below threshold", refused.get(pair))
+        for pair in rows.select("left", "right").iter_rows()
+    ]
+    return (
+        rows.with_columns(
+            pl.Series("match_reason", [verdict for verdict, _ in verdicts], pl.String),
+            pl.Series("refused_because", [reason for _, reason in verdicts], pl.String),
+            left_source=pl.col("left").str.split_exact(":", 1).struct.field("field_0"),
+            left_record_id=pl.col("left").str.replace("^[^:]*:", ""),
+            right_source=pl.col("right").str.split_exact(":", 1).struct.field("field_0"),
+            right_record_id=pl.col("right").str.replace("^[^:]*:", ""),
+        )
+        .drop("left", "right")
+        .sort("left_source", "left_record_id", "right_source", "right_record_id")
+    )
+
+
+def write(connection: duckdb.DuckDBPyConnection, refreshed: Refreshed) -> None:
+    """Replace the entity tables, all or none."""
+    connection.execute("BEGIN")
+    try:
+        for table, frame in refreshed.frames().items():
+            connection.register("incoming", frame)
+            connection.execute(f"CREATE OR REPLACE TABLE entity.{table} AS FROM incoming")
+            connection.unregister("incoming")
+            connection.execute(
+                f"COMMENT ON TABLE entity.{table} IS '{DESCRIPTIONS[table].replace(chr(39), chr(39) * 2)}'"
+            )
+            for column, meaning in MEANINGS.get(table, {}).items():
+                if column in frame.columns:
+                    quoted = meaning.replace("'", "''")
+                    connection.execute(f"COMMENT ON COLUMN entity.{table}.{column} IS '{quoted}'")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _column_schema(table: str, frame: pl.DataFrame) -> dg.TableSchema:
+    meanings = MEANINGS.get(table, {})
+    return dg.TableSchema(
+        [dg.TableColumn(name, str(kind), description=meanings.get(name)) for name, kind in frame.schema.items()]
+    )
+
+
+def contradictions(linked: linkage.Linkage) -> pl.DataFrame:
+    """Clusters that hold two sizes, stages or exact dates though no pin says so."""
+    stated = linked.records.filter(~pl.col("unit_id").is_in(sorted(linked.pinned_units)))
+    exact_date = pl.when(~pl.col("date").str.contains(r"\?")).then(pl.col("date")).otherwise(pl.lit(""))
+    return (
+        stated.with_columns(exact_date=exact_date)
+        .group_by("cluster_id")
+        .agg(
+            *(
+                pl.col(part).filter(pl.col(part) != "").n_unique().alias(part)
+                for part in ("size", "stage", "exact_date")
+            )
+        )
+        .filter(pl.max_horizontal("size", "stage", "exact_date") > 1)
+        .sort("cluster_id")
+    )
+
+
+def _checks(refreshed: Refreshed, held: pins.Pins) -> Iterator[dg.AssetCheckResult]:
+    known = list(refreshed.made.model_records.select("source", "record_id").iter_rows())
+    unknown = held.unknown(known)
+    yield dg.AssetCheckResult(
+        asset_key=key("model_records"),
+        check_name="pins_name_known_records",
+        passed=not unknown,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"pins": len(held.pins), "unknown": [f"{pin.left} / {pin.right}" for pin in unknown]},
+    )
+    wrong = contradictions(refreshed.linked)
+    yield dg.AssetCheckResult(
+        asset_key=key("model_records"),
+        check_name="no_cluster_contradicts_itself",
+        passed=wrong.is_empty(),
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"clusters": wrong["cluster_id"].to_list()[:50]},
+    )
+
+
+ASSETS: list[dg.AssetsDefinition] = [entities]

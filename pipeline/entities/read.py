@@ -1,0 +1,65 @@
+"""Reads what linkage needs from the build database. Tables that a build does not have count as empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipeline.entities.identity import Change, RecordRef
+from pipeline.entities.records import RECORD_SCHEMA
+from warehouse.sql import statement
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "openrouter": ("openrouter_listings",),
+    "lmsys_arena": ("lmsys_arena_names",),
+    "huggingface": ("huggingface_benchmarks", "huggingface_repositories"),
+    "artificial_analysis": ("artificial_analysis_models",),
+    "upstream": ("upstream_listings",),
+}
+"""Source → the core tables its records are read from by `warehouse/sql/entity/records_<source>.sql`."""
+
+
+def _has(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    found = connection.execute(
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?", [schema, table]
+    ).fetchall()
+    return bool(found[0][0])
+
+
+def records(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every linkable record of the core tables, in the columns of `RECORD_SCHEMA`, ordered."""
+    found = [pl.DataFrame(schema=RECORD_SCHEMA)]
+    for source, tables in SOURCES.items():
+        if all(_has(connection, "core", table) for table in tables):
+            frame = connection.sql(statement("entity", f"records_{source}").rstrip().rstrip(";")).pl()
+            found.append(frame.select([pl.col(name).cast(kind) for name, kind in RECORD_SCHEMA.items()]))
+    return pl.concat(found).unique(["source", "record_id"], keep="first").sort("source", "record_id")
+
+
+def previous_ids(connection: duckdb.DuckDBPyConnection) -> dict[RecordRef, str]:
+    """Model id of every record in the last refresh."""
+    if not _has(connection, "entity", "model_records"):
+        return {}
+    rows = connection.execute("SELECT source, record_id, model_id FROM entity.model_records").fetchall()
+    return {(source, record_id): model_id for source, record_id, model_id in rows}
+
+
+def past_changes(connection: duckdb.DuckDBPyConnection) -> list[Change]:
+    """Every change of a model id ever recorded, oldest first."""
+    if not _has(connection, "entity", "changes"):
+        return []
+    rows = connection.execute(
+        "SELECT changed_at, change, old_model_id, new_model_id, record_count FROM entity.changes "
+        "ORDER BY changed_at, old_model_id, new_model_id"
+    ).fetchall()
+    return [Change(*row) for row in rows]
+
+
+def records_of_build(path: Path) -> pl.DataFrame:
+    """Records of a build file, for the command line."""
+    from warehouse.connect import open_writer
+
+    with open_writer(path) as connection:
+        return records(connection)

@@ -1,0 +1,45 @@
+-- Records that say the same in every part are one unit (reason: exact). A repository of a stranger joins when it is a
+-- conversion, or when it carries the official name of its family; two strangers' equal names stay two.
+CREATE OR REPLACE TABLE signed AS
+SELECT *,
+  concat_ws('|', words, tier, modality, training, mode, version, revision, size, active, context, date, preview, stage)
+    AS signature
+FROM settled_stages;
+
+CREATE OR REPLACE TABLE anchors AS
+SELECT DISTINCT signature, vendor AS anchor FROM signed
+WHERE vendor <> '' AND NOT is_garbage AND (
+  source <> 'huggingface' OR (is_official AND quantization = '' AND family_vendor IN ('', vendor)));
+
+INSERT INTO anchors
+SELECT DISTINCT signature, vendor FROM signed
+WHERE source = 'huggingface' AND is_official AND quantization = '' AND NOT is_garbage
+  AND signature NOT IN (SELECT signature FROM anchors);
+
+CREATE OR REPLACE TABLE unit_of_record AS
+WITH by_signature AS (SELECT signature, list_sort(list(anchor)) AS anchors FROM anchors GROUP BY signature),
+originals AS (
+  SELECT signature, min(vendor) AS only_author FROM signed
+  WHERE source = 'huggingface' AND quantization = '' AND NOT is_mirror
+  GROUP BY signature HAVING count(DISTINCT vendor) = 1
+)
+SELECT signed.source, signed.record_id,
+  CASE
+    WHEN is_garbage THEN concat('garbage|', signed.source, ':', signed.record_id)
+    ELSE concat(signature, '|', CASE
+      WHEN list_contains(anchors, vendor) THEN vendor
+      WHEN signed.source <> 'huggingface' AND vendor <> '' THEN vendor
+      WHEN signed.source <> 'huggingface' THEN CASE
+        WHEN list_contains(anchors, family_vendor) THEN family_vendor
+        WHEN len(anchors) = 1 THEN anchors[1]
+        WHEN signed.source = 'upstream' AND only_author IS NOT NULL THEN only_author
+        ELSE family_vendor END
+      WHEN list_contains(anchors, family_vendor) AND family_vendor <> '' THEN family_vendor
+      WHEN (quantization <> '' OR is_mirror) AND len(anchors) = 1 THEN anchors[1]
+      WHEN (quantization <> '' OR is_mirror) AND only_author IS NOT NULL THEN only_author
+      WHEN (quantization <> '' OR is_mirror) AND family_vendor <> '' AND training = '' THEN family_vendor
+      ELSE vendor END)
+  END AS unit_key
+FROM signed
+LEFT JOIN by_signature USING (signature)
+LEFT JOIN originals USING (signature);
