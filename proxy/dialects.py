@@ -484,7 +484,8 @@ def _response_format(draft: _Draft) -> str | None:
     wanted = body.get("response_format")
     if wanted is None:
         return None
-    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    named = wanted.get("type") if isinstance(wanted, dict) else None
+    kind = named if isinstance(named, str) else None
     if "response_format" in dialect.lacks:
         del body["response_format"]
         return None if kind == "text" else f"{dialect.name} does not have response_format"
@@ -695,29 +696,15 @@ def _messages(draft: _Draft) -> str | None:
     for i, message in enumerate(messages):
         if not isinstance(message, dict):
             continue
-        new = message
-        if message.get("role") == "developer" and not dialect.has_developer_role:
-            new = {**new, "role": "system"}
-        lost = _REASONING_HISTORY.intersection(message) - dialect.history
-        if lost:
-            new = {name: value for name, value in new.items() if name not in lost}
-            # Thinking of an earlier turn is only of use to the host it came from.
-            dropped.update(f"messages.{name}" for name in lost)
-        if dialect.short_call_ids and ("tool_calls" in message or "tool_call_id" in message):
-            new = _with_short_ids(new)
         content = message.get("content")
+        is_plain = type(content) is str and len(message) == 2  # role and text: nothing to look at but the role
+        if is_plain and (dialect.has_developer_role or message.get("role") != "developer"):
+            continue
+        new = _message(message, dialect, dropped)
         if isinstance(content, list):
             problem = _images(content, dialect)
             if problem is not None:
                 return problem
-        if not dialect.keeps_cache_control:
-            parts = _without_cache_control(content) if isinstance(content, list) else content
-            if parts is not content:
-                new = {**new, "content": parts}
-                dropped.add("messages.cache_control")
-            if "cache_control" in new:
-                new = {name: value for name, value in new.items() if name != "cache_control"}
-                dropped.add("messages.cache_control")
         if new is not message:
             if changed is None:
                 changed = list(messages)
@@ -731,6 +718,30 @@ def _messages(draft: _Draft) -> str | None:
             body["tools"] = stripped
             dropped.add("tools.cache_control")
     return None
+
+
+def _message(message: dict[str, Any], dialect: Dialect, dropped: set[str]) -> dict[str, Any]:
+    """One message as the dialect reads it; the same object where nothing changes."""
+    new = message
+    if message.get("role") == "developer" and not dialect.has_developer_role:
+        new = {**new, "role": "system"}
+    lost = _REASONING_HISTORY.intersection(message) - dialect.history
+    if lost:
+        # Thinking of an earlier turn is only of use to the host it came from.
+        new = {name: value for name, value in new.items() if name not in lost}
+        dropped.update(f"messages.{name}" for name in lost)
+    if dialect.short_call_ids and ("tool_calls" in message or "tool_call_id" in message):
+        new = _with_short_ids(new)
+    if not dialect.keeps_cache_control:
+        content = message.get("content")
+        parts = _without_cache_control(content) if isinstance(content, list) else content
+        if parts is not content:
+            new = {**new, "content": parts}
+            dropped.add("messages.cache_control")
+        if "cache_control" in new:
+            new = {name: value for name, value in new.items() if name != "cache_control"}
+            dropped.add("messages.cache_control")
+    return new
 
 
 def _without_cache_control(parts: list[Any]) -> list[Any]:
