@@ -67,7 +67,6 @@ NAMES: Schema = {
     "license": pl.String,
     "first_published_on": pl.Date,
     "last_published_on": pl.Date,
-    "is_current": pl.Boolean,
 }
 
 CATEGORY_NAMES = {
@@ -280,16 +279,13 @@ def parse_ratings(body: bytes, sighting: Sighting) -> Parsed:
         pl.col("published_on").min().alias("first_published_on"),
         pl.col("published_on").max().alias("last_published_on"),
     )
-    names = names.with_columns(
-        (pl.lit(sighting.is_current) & (pl.col("last_published_on") == newest)).alias("is_current")
-    )
     ratings = good.cast({"vote_count": pl.Int64, "rank": pl.Int32}).select(list(RATINGS))
     return Parsed(
         {
             "lmsys_arena_ratings": ratings.filter(pl.col("published_on") == newest),
             "lmsys_arena_names": names.select(list(NAMES)),
         },
-        observe_ratings(ratings),
+        observe_ratings(ratings.filter((pl.col("published_on") == newest) | (pl.col("category") == "overall"))),
         refused,
         sighting.observed_at,
     )
@@ -332,7 +328,6 @@ def parse_names(body: bytes, sighting: Sighting) -> Parsed:
             "license": values.text(names.get("license")),
             "first_published_on": on,
             "last_published_on": on,
-            "is_current": False,
         }
     if len(refused) > len(rows):
         raise PayloadRefusedError("most entries have no model_api_name")

@@ -122,6 +122,7 @@ def prepare(
     names = [payload.name for payload in payloads]
     bundled = _bundled_loads(snapshot, source, names, _held(connection, source), now)
     chosen = [load["payload"] for load in bundled]
+    observed = []
     for table in source.tables:
         feeding = [payload.name for payload in payloads if table.name in payload.tables and payload.name in chosen]
         frame = _bundled_frame(snapshot, table, feeding)
@@ -129,13 +130,12 @@ def prepare(
             frame = table.as_of(frame, now.date())
         if frame.height or not _exists(connection, table.name):
             _run(connection, table.name, frame, feeding, names, source.name)
-            if table.observe is not None and frame.height:
-                _append(connection, table.observe(frame), "bundled")
+        if table.observe is not None:
+            observed.append(table.observe(frame))
     if bundled and snapshot is not None:
         _run(connection, "source_loads", pl.DataFrame(bundled, schema=LOADS), chosen, names, source.name)
-        history = snapshot / "observations.parquet"
-        if history.exists():
-            _append(connection, pl.read_parquet(history).filter(pl.col("source") == source.name), "bundled")
+        observed.append(_bundled_history(snapshot, source))
+        _append(connection, pl.concat(observed).with_columns(pl.lit("bundled").alias("origin")))
     connection.execute("COMMIT")
 
 
@@ -164,9 +164,13 @@ def _write(
             kept = connection.sql(f"FROM core.{table.name}").pl().cast(dict(table.schema))
             _run(connection, table.name, table.as_of(kept, now.date()), [], names, source.name)
         reports[table.name] = _report(connection, table.name, before)
-    for found in obtained.values():
-        for parsed in (found.parsed, *found.older):
-            _append(connection, parsed.observations, found.origin)
+    observed = [
+        parsed.observations.with_columns(pl.lit(found.origin).alias("origin"))
+        for found in obtained.values()
+        for parsed in (found.parsed, *found.older)
+    ]
+    if observed:
+        _append(connection, pl.concat(observed))
     loads = _load_rows(source, payloads, searches, held, now)
     _run(connection, "source_loads", pl.DataFrame(loads, schema=LOADS), [*names, *silent, *dropped], names, source.name)
     refused = [row for payload in payloads for row in _refused_rows(source, payload, obtained.get(payload.name))]
@@ -305,9 +309,10 @@ def _run(
     connection.execute("DROP TABLE IF EXISTS temp.previous")
 
 
-def _append(connection: duckdb.DuckDBPyConnection, observed: pl.DataFrame, origin: str) -> None:
+def _append(connection: duckdb.DuckDBPyConnection, observed: pl.DataFrame) -> None:
+    """Add to the history in one statement: what is a change is told from all of it at once."""
     if observed.height:
-        _run(connection, "observations", observed.with_columns(pl.lit(origin).alias("origin")), [], [], "")
+        _run(connection, "observations", observed, [], [], "")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, str, str], ...]:
@@ -400,3 +405,10 @@ def _bundled_frame(snapshot: Path | None, table: Table, payloads: Sequence[str])
         frame = frame.filter(pl.col(table.payload_column).is_in(list(payloads)))
     absent = [pl.lit(None, kind).alias(name) for name, kind in table.schema.items() if name not in frame.columns]
     return frame.with_columns(absent).cast(dict(table.schema)).select(list(table.schema))  # type: ignore[arg-type]
+
+
+def _bundled_history(snapshot: Path, source: Source) -> pl.DataFrame:
+    path = snapshot / "observations.parquet"
+    if not path.exists():
+        return pl.DataFrame(schema=dict(OBSERVATIONS))
+    return pl.read_parquet(path).filter(pl.col("source") == source.name)

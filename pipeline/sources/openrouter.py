@@ -96,6 +96,12 @@ _HISTORY = (
 )
 
 _GUARD_WORDS = frozenset({"guard", "safeguard", "shield", "shieldgemma", "safety", "moderation"})
+_OTHER_WORDS = frozenset({"apply", "ocr", "mt", "mt2", "tts"})
+"""Names of models that do one task and do not converse: merging code edits, reading scans, translating."""
+
+_OTHER_VENDORS = frozenset({"morph", "relace"})
+"""Vendors of steps inside coding tools."""
+
 _EMBEDDING_WORDS = frozenset({"embed", "embedding", "embeddings", "rerank", "reranker"})
 
 
@@ -111,18 +117,19 @@ def kind_of(
     """What a listing is: only 'chat' may ever be ranked as a chat model.
 
     The first that fits of alias, batch, router, expired, guard, embedding, image, video, audio, other (no text comes
-    out), base and chat. A model that answers in pictures or sound beside text is an image or audio model.
+    out, or only that of one task), base and chat. A model that answers in pictures or sound beside text is an image
+    or audio model.
     """
     if openrouter_id.startswith("~"):
         return "alias"
     slug, _, variant = openrouter_id.partition(":")
     if variant == "batch":
         return "batch"
-    if is_priced_as_router or slug.startswith("openrouter/"):
+    words = set(re.split(r"[-_./ ]", slug.rpartition("/")[2].lower()))
+    if is_priced_as_router or slug.startswith("openrouter/") or "router" in words:
         return "router"
     if expires_on is not None and expires_on < today:
         return "expired"
-    words = set(re.split(r"[-_./ ]", slug.rpartition("/")[2].lower()))
     if words & _GUARD_WORDS:
         return "guard"
     if words & _EMBEDDING_WORDS or "embeddings" in outputs:
@@ -132,7 +139,7 @@ def kind_of(
             return modality
     if "speech" in outputs:
         return "audio"
-    if outputs and "text" not in outputs:
+    if (outputs and "text" not in outputs) or words & _OTHER_WORDS or slug.partition("/")[0] in _OTHER_VENDORS:
         return "other"
     if "base" in words or "(base)" in name.lower():
         return "base"

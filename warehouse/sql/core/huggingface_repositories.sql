@@ -1,5 +1,5 @@
 -- What is known of each repository, gathered over payloads and runs: of every column the newest value that is known.
--- Key: huggingface_id.
+-- Mirrors add up. Key: huggingface_id.
 CREATE OR REPLACE TABLE core.huggingface_repositories AS
 WITH seen AS (
     FROM incoming UNION ALL BY NAME FROM previous
@@ -17,7 +17,7 @@ SELECT
     arg_max(context_tokens, observed_at)::BIGINT AS context_tokens,
     coalesce(arg_max(nullif(base_models, []), observed_at), [])::VARCHAR[] AS base_models,
     coalesce(arg_max(nullif(tags, []), observed_at), [])::VARCHAR[] AS tags,
-    coalesce(arg_max(nullif(gguf_sources, []), observed_at), [])::VARCHAR[] AS gguf_sources,
+    list_sort(list_distinct(flatten(list(gguf_sources))))::VARCHAR[] AS gguf_sources,
     arg_max(gated, observed_at)::VARCHAR AS gated,
     arg_max(created_at, observed_at)::TIMESTAMP AS created_at,
     arg_max(modified_at, observed_at)::TIMESTAMP AS modified_at,
