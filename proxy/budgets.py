@@ -15,13 +15,12 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
-import queue
+import random
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from proxy.clock import Clock
 from proxy.keys import Key
@@ -33,7 +32,9 @@ T = TypeVar("T")
 _SCHEMA = Path(__file__).with_suffix(".sql")
 _NANO = 1_000_000_000
 _BUSY_S = 5.0
-_MOST_AT_ONCE = 256
+_BUSY_PAUSE_S = 0.0005
+_FOLD_EVERY_S = 10.0
+_MOST_AT_ONCE = 16
 _KEPT_DAYS = 400
 _PROMPT_MARGIN = 1.4
 """Prompt tokens are estimated at 3.5 bytes each; hardly any text has fewer than 2.5."""
@@ -106,7 +107,7 @@ def periods(now: dt.datetime) -> tuple[str, str]:
 
 
 class Store:
-    """The ledger's file, opened by one thread. Every method is one step of a transaction that `batch` opens."""
+    """The ledger's file. Every method is one step of a transaction that `batch` opens."""
 
     def __init__(self, path: Path, worker: str | None = None) -> None:
         self.worker = worker or process_name(os.getpid()) or f"{os.getpid()}:0"
@@ -116,8 +117,14 @@ class Store:
         self._execute("PRAGMA journal_mode=WAL")
         # A power cut may lose the last moments; a crash of the process loses nothing.
         self._execute("PRAGMA synchronous=NORMAL")
+        # Only `fold` does that: it waits for the disk.
+        self._execute("PRAGMA wal_autocheckpoint=0")
         self._connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
         os.chmod(path, 0o600)  # noqa: PTH101
+
+    def never_wait(self) -> None:
+        """From now on raise SQLITE_BUSY at once when another worker writes."""
+        self._execute("PRAGMA busy_timeout=0")
 
     def close(self) -> None:
         """Close the file."""
@@ -260,23 +267,44 @@ class Store:
 
 
 class Ledger:
-    """The store behind one thread of this worker, so that the event loop never waits for a disk or another worker.
+    """The store on the event loop of this worker.
 
-    The thread is started when it is first needed. Steps that gather while it works share the next transaction.
+    A transaction takes some tens of microseconds and waits for no disk, so it runs where the calls run: a thread would
+    cost more in handing the interpreter over than it saves. Steps of one turn of the loop share a transaction. When
+    another worker holds the file, the steps wait for their turn and the loop goes on; folding the write-ahead log
+    back, which does wait for the disk, is a thread's, now and then.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._steps: queue.SimpleQueue[tuple[Callable[[Store], Any], _Reply[Any] | None] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._store: Store | None = None
+        self._steps: list[tuple[Callable[[Store], Any], asyncio.Future[Any] | None]] = []
+        self._is_due = False
+        self._busy_since: float | None = None
+        self._folded_at = 0.0
+        self._folding: asyncio.Task[None] | None = None
         self.problem: str | None = None
         """Why the last transaction failed; None when it did not."""
+
+    def open(self) -> None:
+        """Open the file and void what crashed workers left. Blocks on the disk; a failure is not the last word."""
+        try:
+            self._opened()
+        except (sqlite3.Error, OSError) as error:
+            self.problem = f"{self._path}: {error}"
 
     async def take(self, key: Key, worst_usd: float, tokens: int, most_s: float) -> Lease | Refused:
         """See `Store.take`. Raises `LedgerError` when the ledger cannot be used."""
         now = self._clock.now()
-        return await self._ask(lambda store: store.take(key, now, worst_usd, tokens, most_s))
+        future = self._ask(lambda store: store.take(key, now, worst_usd, tokens, most_s))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # Counted already, though nobody took it: it is given back. What is not yet counted will not be.
+            if future.done() and not future.cancelled() and isinstance(lease := future.result(), Lease):
+                self.release(lease)
+            raise
 
     def settle(self, lease: Lease, spent_usd: float, tokens: int | None = None) -> None:
         """End a lease. Does not wait; a lease that cannot be settled ends by its time."""
@@ -292,90 +320,95 @@ class Ledger:
         return await self._ask(lambda store: store.usage(key, now))
 
     async def close(self) -> None:
-        """Write what waits and end the thread."""
-        if self._thread is not None:
-            self._steps.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        """Write what waits and close the file."""
+        if self._folding is not None:
+            await self._folding
+        while self._steps:
+            self._write()
+            if self._steps:
+                await asyncio.sleep(_BUSY_PAUSE_S)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
-    async def _ask(self, step: Callable[[Store], T]) -> T:
-        reply: _Reply[T] = _Reply(step)
-        self._put(reply.run, reply)
+    def _ask(self, step: Callable[[Store], T]) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(step, future)
+        return future
+
+    def _put(self, step: Callable[[Store], Any], future: asyncio.Future[Any] | None) -> None:
+        self._steps.append((step, future))
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            store = Store(self._path)
+            now = self._clock.now()
+            store.batch([lambda opened: opened.tidy(now)])
+            # From here on another worker is waited for by trying again, not by standing still.
+            store.never_wait()
+            self._store, self._folded_at = store, self._clock.monotonic()
+        return self._store
+
+    def _write(self) -> None:
+        self._is_due = False
+        steps = [(step, future) for step, future in self._steps[:_MOST_AT_ONCE] if future is None or not future.done()]
+        later = self._steps[_MOST_AT_ONCE:]
+        results: list[Any] = []
         try:
-            return await reply.future
-        except asyncio.CancelledError:
-            # The thread may have counted it already, or will: what it took is given back, after that.
-            self._put(reply.undo, None)
-            raise
+            if steps:
+                results = self._opened().batch([step for step, _ in steps])
+            self.problem = self._busy_since = None
+        except (sqlite3.Error, OSError) as error:
+            if self._may_try_again(error):
+                self._try_again(_BUSY_PAUSE_S * (0.5 + random.random()))  # noqa: S311  (spreads retries, no secret)
+                return
+            self.problem = f"{self._path}: {error}"
+            results = [LedgerError(self.problem)] * len(steps)
+        self._steps = later
+        for (_, future), result in zip(steps, results, strict=True):
+            if future is None or future.done():
+                continue
+            if isinstance(result, LedgerError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        if later:
+            self._try_again(0.0)
+        elif self._clock.monotonic() - self._folded_at > _FOLD_EVERY_S and self._folding is None:
+            self._folding = asyncio.get_running_loop().create_task(self._fold(), name="budgets")
 
-    def _tidy(self, store: Store) -> int:
-        return store.tidy(self._clock.now())
+    def _may_try_again(self, error: sqlite3.Error | OSError) -> bool:
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            return False
+        now = self._clock.monotonic()
+        if self._busy_since is None:
+            self._busy_since = now
+        if now - self._busy_since < _BUSY_S:
+            return True
+        self._busy_since = None
+        return False
 
-    def _put(self, step: Callable[[Store], Any], reply: _Reply[Any] | None) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="budgets", daemon=True)
-            self._thread.start()
-        self._steps.put((step, reply))
+    def _try_again(self, pause_s: float) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(pause_s, self._write)
 
-    def _run(self) -> None:
-        store: Store | None = None
-        while (first := self._steps.get()) is not None:
-            gathered = [first]
-            is_last = False
-            while len(gathered) < _MOST_AT_ONCE and not self._steps.empty():
-                following = self._steps.get()
-                if following is None:
-                    is_last = True
-                    break
-                gathered.append(following)
-            results: list[Any]
-            try:
-                if store is None:
-                    store = Store(self._path)
-                    store.batch([self._tidy])
-                results = store.batch([step for step, _ in gathered])
-                self.problem = None
-            except (sqlite3.Error, OSError) as error:
-                self.problem = f"{self._path}: {error}"
-                results = [LedgerError(self.problem)] * len(gathered)
-            for (_, reply), result in zip(gathered, results, strict=True):
-                if reply is not None:
-                    reply.send(result)
-            if is_last:
-                break
-        if store is not None:
-            store.close()
+    async def _fold(self) -> None:
+        try:
+            await asyncio.to_thread(fold, self._path)
+        except (sqlite3.Error, OSError) as error:
+            self.problem = f"{self._path}: {error}"
+        finally:
+            self._folded_at, self._folding = self._clock.monotonic(), None
 
 
-class _Reply(Generic[T]):
-    """A step whose result somebody waits for."""
-
-    def __init__(self, step: Callable[[Store], T]) -> None:
-        self._step = step
-        self._result: T | None = None
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[T] = self._loop.create_future()
-
-    def run(self, store: Store) -> T:
-        self._result = self._step(store)
-        return self._result
-
-    def undo(self, store: Store) -> None:
-        if isinstance(self._result, Lease):
-            store.settle(self._result, 0.0, 0)
-
-    def send(self, result: T | LedgerError) -> None:
-        # Where the loop has ended nobody waits any more; a lease then ends by its time.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._set, result)
-
-    def _set(self, result: T | LedgerError) -> None:
-        if self.future.done():
-            return
-        if isinstance(result, LedgerError):
-            self.future.set_exception(result)
-        else:
-            self.future.set_result(result)
+def fold(path: Path) -> None:
+    """Fold the write-ahead log back into the file. Blocks on the disk, and no other worker."""
+    with contextlib.closing(sqlite3.connect(path, timeout=0.1)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def process_name(pid: int) -> str | None:
