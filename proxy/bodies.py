@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.candidates import Candidate
+from proxy.causes import Repair
 from proxy.dialects import Disqualified, adapt
 from proxy.request import OWN_FIELDS, ChatRequest
 
@@ -24,21 +25,23 @@ class Prepared(NamedTuple):
     dropped: tuple[str, ...]
 
 
-def prepare(request: ChatRequest, candidate: Candidate) -> Prepared | Disqualified:
-    """Write the body for one candidate, or say why the caller's meaning would be lost there."""
+def prepare(request: ChatRequest, candidate: Candidate, repairs: tuple[Repair, ...] = ()) -> Prepared | Disqualified:
+    """Write the body for one candidate, or say why the caller's meaning would be lost there.
+
+    `repairs` are what its earlier refusals of this call asked for.
+    """
     came = request.body
     asked: dict[str, Any] = {name: value for name, value in came.items() if name not in OWN_FIELDS}
     if request.is_stream and not request.wants_usage_event:
         # Usage is asked for on every stream, and taken out again for clients that did not ask.
         asked["stream_options"] = {**(came.get("stream_options") or {}), "include_usage": True}
-    kind = candidate.account.kind if candidate.account else "openai"
-    adapted = adapt(asked, kind, candidate.offer, None if request.effort else candidate.effort)
+    dialect = candidate.account.dialect if candidate.account else "openai"
+    adapted = adapt(asked, dialect, candidate.offer, candidate.effort, repairs)
     if isinstance(adapted, Disqualified):
         return adapted
-    body, dropped = adapted
     fields = request.fields
     written: dict[str, Any] = {
-        name: fields[name] if name in fields and value is came[name] else value for name, value in body.items()
+        name: fields[name] if name in fields and value is came[name] else value for name, value in adapted.body.items()
     }
     written["model"] = candidate.offer.upstream_model
-    return Prepared(_encode(written), tuple(dropped))
+    return Prepared(_encode(written), adapted.dropped)

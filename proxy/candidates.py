@@ -52,6 +52,7 @@ class Candidate:
         "is_unknown",
         "model_key",
         "offer",
+        "offer_problem",
         "output_tokens",
         "problem",
         "throughput_tokens_per_s",
@@ -63,7 +64,8 @@ class Candidate:
         self.offer = offer
         self.effort = effort
         self.account = account
-        self.problem = _problem(offer, account)
+        self.offer_problem = None if offer.is_callable else offer.not_callable_reason or f"it is listed as {offer.kind}"
+        self.problem = self.offer_problem or _problem(offer, account)
         self.has, self.is_unknown = _capabilities(offer)
         self.context_tokens = offer.context_tokens
         # The model at that upstream, and the host endpoint of it; the same where no host is named.
@@ -108,8 +110,6 @@ def _header(text: str) -> bytes:
 
 
 def _problem(offer: Offer, account: Account | None) -> str | None:
-    if not offer.is_callable:
-        return offer.not_callable_reason or f"it is listed as {offer.kind}"
     if account is None:
         return f"upstream {offer.upstream} is not configured"
     return account.problem

@@ -6,20 +6,27 @@ the outcomes' (`outcomes.py`).
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import OrderedDict
+from itertools import islice, pairwise
 from typing import Any
 
 from proxy.attempts import Call
 from proxy.candidates import WORDS, Ranked
+from proxy.clock import Clock
+from proxy.metrics import Metrics
 from proxy.routing import Rejection
+from proxy.savings import compared_usd
 
 _KEPT = 2_000
 
 
 class Decisions:
-    """Calls by decision id, the oldest forgotten first."""
+    """Calls by decision id, the oldest forgotten first; counts what choosing and failing over did."""
 
-    def __init__(self, kept: int = _KEPT) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, kept: int = _KEPT) -> None:
+        self._clock = clock
+        self._metrics = metrics
         self._kept = kept
         self._by_id: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -27,7 +34,24 @@ class Decisions:
         """Remember a call that has ended."""
         if len(self._by_id) >= self._kept:
             self._by_id.popitem(last=False)
-        self._by_id[decision_id] = record(decision_id, call)
+        seconds = self._clock.monotonic() - call.started
+        began = self._clock.now() - dt.timedelta(seconds=seconds)
+        self._by_id[decision_id] = {
+            "at": began.isoformat(timespec="milliseconds") + "Z",
+            "ms": round(seconds * 1000, 1),
+            **record(decision_id, call),
+        }
+        moved_on = sum(one.ranked.candidate is not two.ranked.candidate for one, two in pairwise(call.attempts))
+        if moved_on:
+            self._metrics.failovers.labels(call.endpoint).inc(moved_on)
+        compared = compared_usd(call)
+        if compared is not None:
+            self._metrics.routed_cost_usd.inc(compared[0])
+            self._metrics.yardstick_cost_usd.inc(compared[1])
+
+    def last(self, limit: int) -> list[dict[str, Any]]:
+        """The newest records, newest first."""
+        return list(islice(reversed(self._by_id.values()), limit))
 
     def get(self, decision_id: str) -> dict[str, Any] | None:
         """The record, or None when it is unknown or forgotten."""

@@ -73,6 +73,8 @@ def as_text(found: Mapping[str, Any]) -> str:
         cost = one["expected_cost_usd"]
         price = f"{cost:.6f}" if cost is not None else "-"
         lines.append(f"{i:>3} {name:<56} {shown[0]:>6} {shown[1]:>8} {shown[2]:>8} {shown[3]:>6}  {price}")
+    if found["problem"]:
+        lines += ["", f"None of them can be called yet. {found['problem']}"]
     if not found["candidates"]:
         lines.append("No candidate is left.")
     reasons: dict[str, int] = {}

@@ -19,7 +19,7 @@ from proxy.attempts import Attempt, Call, OutcomeSink
 from proxy.bodies import prepare
 from proxy.breaker import Breakers
 from proxy.candidates import Candidate, Ranked
-from proxy.causes import Cause, classify, classify_success
+from proxy.causes import Cause, Repair, classify, classify_success
 from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
 from proxy.clock import Clock, Limit
 from proxy.dialects import Disqualified
@@ -32,6 +32,9 @@ from proxy.settings import Settings
 _MOST_ERROR_BYTES = 64 * 1024
 _MOST_HELD_BYTES = 1024 * 1024
 """Reasoning that is held back until content comes; past this it goes out, and failing over ends."""
+
+_MOST_REPAIRS = 2
+"""A request that one upstream refuses again and again is better off elsewhere."""
 
 FAILURES: dict[str, str] = {
     # outcome of the wire's own failures → whose breakers count it
@@ -66,6 +69,13 @@ class RefusedError(Exception):
 
 class _NotTriedError(Exception):
     """The candidate would not understand the call; nothing was sent."""
+
+
+class _Turn(NamedTuple):
+    ranked: Ranked
+    repairs: tuple[Repair, ...] = ()
+    is_forced: bool = False
+    """Its breaker is open, and nothing better is left."""
 
 
 class _Refusal(NamedTuple):
@@ -107,20 +117,21 @@ class Failover:
         Raises `NoCandidateError` when none may be tried and `AttemptsFailedError` when all that were tried failed.
         """
         spent: set[str] = set()
+        again: list[_Turn] = []
         refusals: list[_Refusal] = []
         larger_than = 0
-        for ranked, is_forced in self._order(call, spent):
-            candidate = ranked.candidate
+        for turn in self._order(call, spent, again):
+            ranked, candidate = turn.ranked, turn.ranked.candidate
             if len(call.attempts) >= self._settings.max_attempts or self._clock.monotonic() >= call.deadline:
                 break
             if (candidate.context_tokens or 0) <= larger_than and larger_than:
                 continue
-            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic(), is_forced=is_forced)
+            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic(), is_forced=turn.is_forced)
             if tickets is None:
                 continue
             attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
             try:
-                return await self._attempt(attempt)
+                return await self._attempt(attempt, turn.repairs)
             except _NotTriedError as error:
                 call.attempts.pop()
                 call.skipped.append((ranked, str(error)))
@@ -141,7 +152,10 @@ class Failover:
                 if cause.action == "return" and any(one.blames_caller for one in refusals):
                     break
                 refusals.append(_Refusal(attempt, error))
-                spent.update(self._takes_along(candidate, cause))
+                if cause.repair is not None and len(turn.repairs) < _MOST_REPAIRS:
+                    again.append(turn._replace(repairs=(*turn.repairs, cause.repair)))
+                else:
+                    spent.update(self._takes_along(candidate, cause))
             except AttemptError as error:
                 attempt.end(error.outcome, error.cause, against=FAILURES[error.outcome])
                 spent.add(candidate.endpoint_key)
@@ -165,8 +179,8 @@ class Failover:
             return (_vendor(candidate),)
         return (candidate.endpoint_key,)
 
-    def _order(self, call: Call, spent: set[str]) -> Iterator[tuple[Ranked, bool]]:
-        """Candidates whose turn it is. Breakers are asked late, so that one that opened meanwhile is seen."""
+    def _order(self, call: Call, spent: set[str], again: list[_Turn]) -> Iterator[_Turn]:
+        """Whose turn it is. Breakers are asked late, so that one that opened meanwhile is seen."""
         now = self._clock.monotonic
 
         def blocked(candidate: Candidate) -> str | None:
@@ -178,20 +192,22 @@ class Failover:
         is_empty = True
         for ranked in candidates(call.wanted, blocked):
             is_empty = False
-            yield ranked, False
+            yield _Turn(ranked)
+            while again:
+                yield again.pop()
         if is_empty and not spent:
             # Every candidate rests: the one whose rest ends soonest is tried rather than nothing.
             resting, _ = explain(call.wanted, lambda _: None)
             for ranked in sorted(resting, key=lambda one: self._rests_until(one.candidate)):
-                yield ranked, True
+                yield _Turn(ranked, is_forced=True)
 
     def _rests_until(self, candidate: Candidate) -> float:
         return max((self._breakers[key].until for key in candidate.breaker_keys if key in self._breakers), default=0.0)
 
-    async def _attempt(self, attempt: Attempt) -> Answer:
+    async def _attempt(self, attempt: Attempt, repairs: tuple[Repair, ...]) -> Answer:
         call, candidate = attempt.call, attempt.ranked.candidate
         request = call.request
-        prepared = prepare(request, candidate)
+        prepared = prepare(request, candidate, repairs)
         if isinstance(prepared, Disqualified):
             raise _NotTriedError(prepared.reason)
         attempt.dropped = prepared.dropped
@@ -215,7 +231,7 @@ class Failover:
                 attempt.status = answer.status
                 if answer.status != 200:
                     body = await answer.read(_MOST_ERROR_BYTES)
-                    cause = classify(account.kind, answer.status, body, answer.headers)
+                    cause = classify(account.dialect, answer.status, body, answer.headers)
                     raise RefusedError(cause, answer.status, body)
                 if not request.is_stream:
                     return await self._whole(attempt, answer)
@@ -243,7 +259,7 @@ class Failover:
         """An error under status 200 is the error it names."""
         account = attempt.ranked.candidate.account
         assert account is not None  # noqa: S101
-        cause = classify_success(account.kind, msgspec.json.decode(body), {})
+        cause = classify_success(account.dialect, msgspec.json.decode(body), {})
         if cause is None:
             raise MalformedAnswerError("its answer is an error without a word", "nameless_error")
         raise RefusedError(cause, 502 if cause.action != "return" else 400, body)

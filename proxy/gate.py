@@ -14,6 +14,8 @@ from typing import Any
 
 from proxy.errors import MethodNotAllowedError, ProxyError, UnauthorizedError, envelope
 from proxy.runtime import Runtime
+from proxy.web import FILES
+from proxy.web import serve as serve_page
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,9 @@ class Gate:
             return
         headers: Headers = dict(scope["headers"])
         path: str = scope["path"]
+        if path in FILES:
+            await serve_page(FILES[path], scope["method"], headers, send)
+            return
         request_id = _request_id(headers.get(b"x-request-id"))
         if self._origins:
             send = self._with_cors(headers.get(b"origin"), send)

@@ -6,6 +6,7 @@ What is counted belongs here; when, does not.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -45,6 +46,17 @@ class Metrics:
         )
         self.tokens = Counter("orchestrator_tokens", "Tokens as reported", ("upstream", "direction"), registry=at)
         self.cost_usd = Counter("orchestrator_cost_usd", "Cost, reported or computed", ("upstream",), registry=at)
+        self.failovers = Counter(
+            "orchestrator_failovers", "Attempts at another candidate after one failed", ("endpoint",), registry=at
+        )
+        self.routed_cost_usd = Counter(
+            "orchestrator_routed_cost_usd", "Cost of the routed calls whose yardstick is known", registry=at
+        )
+        self.yardstick_cost_usd = Counter(
+            "orchestrator_yardstick_cost_usd",
+            "What their tokens would have cost at the first callable offer of the profile that weighs quality most",
+            registry=at,
+        )
         self.bad_events = Counter(
             "orchestrator_bad_events", "Events left out of streams: no JSON", ("upstream",), registry=at
         )
@@ -66,8 +78,17 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text Prometheus reads: of all workers when there are several."""
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(self._registry)
+        return generate_latest(self._of_all_workers())
+
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Name, labels and value of everything counted, of all workers when there are several."""
+        for metric in self._of_all_workers().collect():
+            for sample in metric.samples:
+                yield sample.name, sample.labels, sample.value
+
+    def _of_all_workers(self) -> CollectorRegistry:
+        if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            return self._registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry

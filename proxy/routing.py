@@ -93,11 +93,12 @@ def fits(candidate: Candidate, tokens: int) -> bool:
     return tokens <= (candidate.context_tokens or _UNKNOWN_CONTEXT_TOKENS)
 
 
-def rejection(one: Ranked, wanted: Wanted, blocked: Blocked) -> Rejection | None:
+def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> Rejection | None:
     """The first reason that speaks against a candidate, or None."""
     candidate = one.candidate
-    if candidate.problem is not None:
-        return Rejection(one, "unavailable", candidate.problem)
+    problem = candidate.offer_problem if assumes_keys else candidate.problem
+    if problem is not None:
+        return Rejection(one, "unavailable", problem)
     missing = lacking(candidate, wanted.needs, is_named=wanted.is_named)
     if missing:
         return Rejection(one, "needs", f"it lacks {', '.join(WORDS[need] for need in missing)}")
@@ -108,8 +109,11 @@ def rejection(one: Ranked, wanted: Wanted, blocked: Blocked) -> Rejection | None
     return None if reason is None else Rejection(one, "breaker", reason)
 
 
-def explain(wanted: Wanted, blocked: Blocked) -> tuple[list[Ranked], list[Rejection]]:
-    """Everything that was considered: what may be tried in order, and what may not with its reason."""
+def explain(wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> tuple[list[Ranked], list[Rejection]]:
+    """Everything that was considered: what may be tried in order, and what may not with its reason.
+
+    `assumes_keys` tells what would be tried if every upstream could be called.
+    """
     chosen: list[Ranked] = []
     rejected: list[Rejection] = []
     seen: set[int] = set()
@@ -118,7 +122,7 @@ def explain(wanted: Wanted, blocked: Blocked) -> tuple[list[Ranked], list[Reject
             if id(one.candidate) in seen:
                 continue
             seen.add(id(one.candidate))
-            found = rejection(one, wanted, blocked)
+            found = rejection(one, wanted, blocked, assumes_keys=assumes_keys)
             if found is None:
                 chosen.append(one)
             else:

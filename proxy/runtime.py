@@ -47,8 +47,9 @@ class Runtime:
         )
         self.outcomes = OutcomeLog(outcomes_directory, f"proxy-{os.getpid()}", clock)
         self.scorer = Scorer.load()
-        self.decisions = Decisions()
+        self.decisions = Decisions(clock, self.metrics)
         self.accounts = self._accounts()
+        self.published = published
         self.live = LiveSnapshot(published, lambda: self.accounts, clock, settings.reload_poll_s)
         self.transport = transport or AiohttpTransport(self.guard, settings.connect_timeout_s)
         self.failover = Failover(self.transport, self.breakers, clock, settings, self.metrics, self.outcomes)

@@ -176,8 +176,8 @@ def build(rows: Rows, accounts: Mapping[str, Account]) -> Snapshot:
     for row in rows[published.Ranking]:
         rankings[row.profile].append(ranked(row))
     by_band: dict[tuple[str, str], list[Ranked]] = {}
-    for row in rows[published.BandRanking]:
-        by_band.setdefault((row.profile, row.difficulty_band), []).append(ranked(row))
+    for in_band in rows[published.BandRanking]:
+        by_band.setdefault((in_band.profile, in_band.difficulty_band), []).append(ranked(in_band))
     lists = {
         (profile, band): tuple(by_band.get((profile, band)) or rankings[profile])
         for profile in profiles

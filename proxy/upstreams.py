@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from proxy.dialects import dialect_of
 from proxy.guard import ForbiddenAddressError, Guard
 from proxy.settings import Settings
 from warehouse.upstreams import Upstream
@@ -27,6 +28,8 @@ class Account:
 
     name: str
     kind: str
+    dialect: str
+    """Which dialect of the API it speaks (`dialects.py`)."""
     is_local: bool
     problem: str | None
     """Why no call can be sent there, in words that say what to do; None when calls can be sent."""
@@ -63,8 +66,16 @@ def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, se
     return Account(
         name=upstream.name,
         kind=upstream.kind,
+        dialect=dialect_of(upstream.kind, upstream.name, upstream.base_url),
         is_local=upstream.is_local,
         problem=problem,
         headers=headers,
         urls={name: upstream.base_url + path for name, path in ENDPOINTS.items()},
     )
+
+
+def no_upstream(accounts: Mapping[str, Account]) -> str:
+    """Why no upstream can be called, and which variable to set."""
+    problems = "; ".join(f"{one.name}: {one.problem}" for one in accounts.values() if one.problem)
+    why = problems or "the upstreams file has no enabled row"
+    return f"No upstream can be called ({why}). Set OPENROUTER_API_KEY, or add an upstream to ORCHESTRATOR_UPSTREAMS."

@@ -13,10 +13,8 @@ from typing import Any
 import msgspec
 
 from proxy.attempts import Call
-from proxy.decisions import record
 from proxy.difficulty import Assessment
 from proxy.errors import (
-    AttemptsFailedError,
     BodyTooLargeError,
     InvalidRequestError,
     NoUpstreamError,
@@ -30,6 +28,7 @@ from proxy.limits import NO_WISH, Tightened
 from proxy.request import read_chat
 from proxy.routing import want
 from proxy.runtime import Runtime
+from proxy.upstreams import no_upstream
 
 calls_log = logging.getLogger("proxy.calls")
 
@@ -122,7 +121,7 @@ class ChatRoute:
         request = read_chat(data, profile.decode("latin-1") if profile else None)
         snapshot = runtime.snapshot
         if not snapshot.is_servable:
-            raise _no_upstream(runtime)
+            raise NoUpstreamError(no_upstream(runtime.accounts))
         assessment = runtime.scorer.assess(request.body)
         wanted = want(snapshot, request.names, request.profile, assessment.band, request.needs, request.tokens)
         wish = _wish(headers)
@@ -269,12 +268,6 @@ def _wish(headers: Headers) -> Tightened:
     return Tightened(**wishes) if wishes else NO_WISH
 
 
-def _no_upstream(runtime: Runtime) -> NoUpstreamError:
-    problems = [f"{one.name}: {one.problem}" for one in runtime.accounts.values() if one.problem]
-    advice = "; ".join(problems) or "the upstreams file has no enabled row"
-    return NoUpstreamError(f"No upstream can be called ({advice}). Set OPENROUTER_API_KEY, or add an upstream.")
-
-
 def _head(call: Call, answer: Answer | None) -> list[tuple[bytes, bytes]]:
     request_id = call.request_id.encode()
     assessment: Assessment | None = call.assessment
@@ -318,6 +311,3 @@ def _refusal(answer: Answer) -> bytes:
         text = "The upstream refused the request."
     error = {"message": text, "type": "invalid_request_error", "param": None, "code": answer.attempt.cause}
     return msgspec.json.encode({"error": error})
-
-
-__all__ = ["AttemptsFailedError", "ChatRoute", "ClientGoneError", "read_body", "record"]

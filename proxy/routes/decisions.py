@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from proxy.candidates import WORDS, Candidate
@@ -16,6 +16,7 @@ from proxy.errors import UnknownRouteError
 from proxy.request import read_chat
 from proxy.routing import explain, want
 from proxy.runtime import Runtime
+from proxy.upstreams import no_upstream
 
 
 def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
         breaker = runtime.breakers.blocks(candidate.breaker_keys, now)
         return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
 
-    chosen, rejected = explain(wanted, blocked)
+    # With nothing to call, what a key would bring is worth more than a list of missing keys.
+    chosen, rejected = explain(wanted, blocked, assumes_keys=not snapshot.is_servable)
     removed: dict[str, int] = {}
     for one in rejected:
         removed[one.filter] = removed.get(one.filter, 0) + 1
@@ -46,6 +48,7 @@ def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
         },
         "needs": {"features": [WORDS[need] for need in wanted.needs], "tokens": wanted.tokens},
         "publication": snapshot.publication_id,
+        "problem": None if snapshot.is_servable else no_upstream(runtime.accounts),
         "considered": len(chosen) + len(rejected),
         "removed": removed,
         "candidates": [shown(one) for one in chosen[:limit]],
@@ -53,12 +56,16 @@ def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
     }
 
 
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 @get("/v1/route", summary="Explain where a prompt would go; calls nothing")
 async def route_prompt(
-    state: State, prompt: str, profile: str | None = None, model: str = "auto", limit: Limit = 10
+    state: State,
+    prompt: FromQuery[str],
+    profile: FromQuery[str | None] = None,
+    model: FromQuery[str] = "auto",
+    limit: Limit = 10,
 ) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     if profile:
@@ -72,7 +79,7 @@ async def route_body(state: State, request: Request[Any, Any, Any], limit: Limit
 
 
 @get("/v1/decisions/{decision_id:str}", summary="What became of a call, by the x-orchestrator-decision of its answer")
-async def decision(state: State, decision_id: str) -> dict[str, Any]:
+async def decision(state: State, decision_id: FromPath[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     found = runtime.decisions.get(decision_id)
     if found is None:

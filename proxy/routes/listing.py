@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from proxy.candidates import Candidate
 from proxy.decisions import shown
@@ -94,9 +94,9 @@ async def models(state: State) -> dict[str, Any]:
 @get("/v1/models/rankings", summary="A profile's ranking with the parts of every score")
 async def rankings(
     state: State,
-    profile: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=5000)] = 20,
-    band: str | None = None,
+    profile: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=5000)] = 20,
+    band: FromQuery[str | None] = None,
 ) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     snapshot = runtime.snapshot
@@ -121,7 +121,7 @@ async def rankings(
 
 
 @get("/v1/models/{model_id:path}", summary="One model")
-async def model(state: State, model_id: str) -> dict[str, Any]:
+async def model(state: State, model_id: FromPath[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     snapshot = runtime.snapshot
     asked = model_id.lstrip("/")

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from proxy import metrics
@@ -113,7 +114,7 @@ async def status(state: State) -> dict[str, Any]:
 
 
 @post("/v1/status/breakers/{action:str}", status_code=HTTP_200_OK, summary="Open or close a breaker by hand")
-async def set_breaker(state: State, action: str, data: dict[str, Any]) -> dict[str, Any]:
+async def set_breaker(state: State, action: FromPath[str], data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     key = data.get("key")
     if not isinstance(key, str) or key not in runtime.breakers:
