@@ -26,10 +26,11 @@ from proxy.errors import (
     envelope,
 )
 from proxy.gate import Gate
-from proxy.routes import decisions, listing, status
+from proxy.routes import decisions, listing, page, status
 from proxy.routes.chat import ChatRoute
 from proxy.runtime import Runtime
 from proxy.settings import Settings
+from proxy.web.evidence import Evidence
 from warehouse import environment as dotenv
 from warehouse.connect import locations
 
@@ -82,8 +83,12 @@ def create_app(
             decisions.route_prompt,
             decisions.route_body,
             decisions.decision,
+            page.chart,
+            page.evidence,
+            page.traffic,
+            page.decisions,
         ],
-        state=State({"runtime": runtime}),
+        state=State({"runtime": runtime, "evidence": Evidence(runtime.published)}),
         lifespan=[lifespan],
         exception_handlers={Exception: _error},
         logging_config=None,

@@ -32,6 +32,7 @@ class Decisions:
 
     def note(self, decision_id: str, call: Call) -> None:
         """Remember a call that has ended."""
+        self._by_id.pop(decision_id, None)
         if len(self._by_id) >= self._kept:
             self._by_id.popitem(last=False)
         seconds = self._clock.monotonic() - call.started

@@ -1,0 +1,115 @@
+"""What the page at `/` shows beyond the routes that everybody has: whole rankings, their evidence, counts, decisions.
+
+The page's own files are `proxy/web`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from proxy.errors import InvalidRequestError, NothingPublishedError, UnknownModelError
+from proxy.routing import nearest
+from proxy.runtime import Runtime
+from proxy.savings import yardstick
+from proxy.snapshot import BANDS
+from proxy.web.evidence import Evidence
+from warehouse.connect import DatabaseError
+from warehouse.published import ContractMismatchError
+
+
+@get("/v1/models/chart", summary="A profile's whole ranking for a difficulty band, with quality intervals, compact")
+async def chart(
+    state: State, request: Request[Any, Any, Any], profile: str | None = None, band: str = "medium"
+) -> Response[bytes]:
+    runtime: Runtime = state.runtime
+    evidence: Evidence = state.evidence
+    snapshot = runtime.snapshot
+    name = (profile or snapshot.default_profile).lower()
+    if name not in snapshot.profiles:
+        raise InvalidRequestError(
+            f"There is no profile {name!r}; known are {', '.join(sorted(snapshot.profiles))}.", param="profile"
+        )
+    if band not in BANDS:
+        raise InvalidRequestError("band must be easy, medium or hard.", param="band")
+    try:
+        found = await evidence.chart(snapshot, name, band)
+    except (ContractMismatchError, DatabaseError, OSError) as error:
+        raise NothingPublishedError(str(error)) from error
+    headers = {"etag": found.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    if found.etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        packed = {**headers, "content-encoding": "gzip"}
+        return Response(found.packed, headers=packed, media_type="application/json")
+    return Response(found.plain, headers=headers, media_type="application/json")
+
+
+@get("/v1/models/evidence", summary="The rows of the sources that a model's numbers come from")
+async def evidence(state: State, model: str) -> dict[str, Any]:
+    runtime: Runtime = state.runtime
+    known: Evidence = state.evidence
+    selection = runtime.snapshot.names.get(model.lower())
+    try:
+        found = await known.of_model(selection.model_id) if selection else None
+    except (ContractMismatchError, DatabaseError, OSError) as error:
+        raise NothingPublishedError(str(error)) from error
+    if found is None:
+        close = nearest(model, runtime.snapshot)
+        hint = f" Nearest: {', '.join(close)}." if close else ""
+        raise UnknownModelError(f"The model {model!r} does not exist here.{hint}", close)
+    return found
+
+
+@get("/v1/traffic", summary="Calls, failovers, tokens, money spent and what routing saved, since the proxy started")
+async def traffic(state: State) -> dict[str, Any]:
+    """`saved_usd` is the yardstick's cost of the routed calls less their own (`savings.py`); it can be negative."""
+    runtime: Runtime = state.runtime
+    total = dict.fromkeys(("calls", "failovers", "spent", "routed", "yardstick", "in", "out", "running"), 0.0)
+    by_status: dict[str, int] = {}
+    answers: dict[str, int] = {}
+    for name, labels, value in runtime.metrics.samples():
+        match name:
+            case "orchestrator_calls_total":
+                total["calls"] += value
+                by_status[labels["status"]] = by_status.get(labels["status"], 0) + int(value)
+            case "orchestrator_attempts_total" if labels["outcome"] == "answered":
+                answers[labels["model"]] = answers.get(labels["model"], 0) + int(value)
+            case "orchestrator_failovers_total":
+                total["failovers"] += value
+            case "orchestrator_cost_usd_total":
+                total["spent"] += value
+            case "orchestrator_routed_cost_usd_total":
+                total["routed"] += value
+            case "orchestrator_yardstick_cost_usd_total":
+                total["yardstick"] += value
+            case "orchestrator_tokens_total":
+                total[labels["direction"]] += value
+            case "orchestrator_calls_in_flight":
+                total["running"] += value
+            case _:
+                pass
+    current = runtime.live.current
+    offer = yardstick(current) if current is not None else None
+    return {
+        "since_s": round(runtime.clock.monotonic() - runtime.started, 1),
+        "calls": int(total["calls"]),
+        "running": int(total["running"]),
+        "by_status": by_status,
+        "answers_by_model": dict(sorted(answers.items(), key=lambda item: -item[1])[:10]),
+        "failovers": int(total["failovers"]),
+        "tokens_in": int(total["in"]),
+        "tokens_out": int(total["out"]),
+        "spent_usd": total["spent"],
+        "saved_usd": total["yardstick"] - total["routed"],
+        "yardstick": offer.model_id if offer else None,
+    }
+
+
+@get("/v1/decisions", summary="The last decisions of this worker, newest first")
+async def decisions(state: State, limit: Annotated[int, Parameter(ge=1, le=200)] = 20) -> dict[str, Any]:
+    runtime: Runtime = state.runtime
+    return {"object": "list", "data": runtime.decisions.last(limit)}
