@@ -46,6 +46,11 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def is_offline(environment: Mapping[str, str] | None = None) -> bool:
+    """ORCHESTRATOR_OFFLINE: runs started from the Dagster UI or by its schedules ask no source."""
+    return _flag(os.environ if environment is None else environment, "ORCHESTRATOR_OFFLINE", default=False)
+
+
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     text = (env.get(name) or "").strip().lower()
     if not text:

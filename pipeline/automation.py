@@ -1,0 +1,121 @@
+"""When what is refreshed: jobs, their schedules, and the sensor that notices a stale publication.
+
+Rhythms belong here; what a run does is the assets' business.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import dagster as dg
+
+from pipeline.resources import Clock
+from warehouse.connect import locations
+from warehouse.published import ContractMismatchError, Snapshot, read
+
+REFRESH_JOB_NAME = "refresh"
+PRUNE_JOB_NAME = "prune"
+
+STALE_AFTER = dt.timedelta(hours=26)
+"""A publication older than this means that schedules did not run: a machine that slept, a daemon that was down."""
+
+# Job, what it fetches (everything downstream follows), when (UTC), and why then.
+_RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
+    ("refresh_openrouter", ("core/openrouter_listings",), "7 * * * *", "prices and listings change during the day"),
+    (
+        "refresh_endpoints",
+        ("core/openrouter_endpoints",),
+        "*/30 * * * *",
+        "latency and uptime are of the last half hour",
+    ),
+    (
+        "refresh_benchmarks",
+        ("core/lmsys_arena_ratings", "core/huggingface_benchmarks", "core/artificial_analysis_models"),
+        "20 4 * * *",
+        "the Arena publishes about once a day near 03:00",
+    ),
+    ("refresh_outcomes", ("core/outcomes", "core/upstream_listings"), "37 * * * *", "own calls are the best evidence"),
+)
+
+
+def jobs(asset_keys: Sequence[dg.AssetKey]) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]:
+    """The whole refresh, and one job a rhythm with all that depends on what it fetches."""
+    known = set(asset_keys)
+    everything = dg.define_asset_job(
+        REFRESH_JOB_NAME,
+        selection=dg.AssetSelection.all(),
+        description="Ingest every source, link, rank and publish.",
+    )
+    rhythms = [
+        dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*_keys(keys, known)).downstream(),
+            description=f"Fetch {', '.join(keys)}, then everything that depends on it ({why}).",
+        )
+        for name, keys, _, why in _RHYTHMS
+    ]
+    return [everything, *rhythms]
+
+
+def _keys(names: Sequence[str], known: set[dg.AssetKey]) -> list[dg.AssetKey]:
+    keys = [dg.AssetKey(name.split("/")) for name in names]
+    missing = [key.to_user_string() for key in keys if key not in known]
+    if missing:
+        raise ValueError(f"A schedule names {', '.join(missing)}, which no source makes.")
+    return keys
+
+
+def schedules(has_key: bool) -> list[dg.ScheduleDefinition]:
+    """Running by default, each to be switched off in the UI. Without a key, endpoints have nothing to fetch."""
+    running = [
+        dg.ScheduleDefinition(
+            name=f"{name}_schedule",
+            job_name=name,
+            cron_schedule=cron,
+            execution_timezone="UTC",
+            default_status=(
+                dg.DefaultScheduleStatus.RUNNING
+                if has_key or name != "refresh_endpoints"
+                else dg.DefaultScheduleStatus.STOPPED
+            ),
+            description=f"Because {why}.",
+        )
+        for name, _, cron, why in _RHYTHMS
+    ]
+    prune = dg.ScheduleDefinition(
+        name="prune_schedule",
+        job_name=PRUNE_JOB_NAME,
+        cron_schedule="50 3 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Metrics older than the retention go.",
+    )
+    return [*running, prune]
+
+
+@dg.sensor(
+    job_name=REFRESH_JOB_NAME,
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for a refresh when the publication is missing, unreadable or older than a day.",
+)
+def stale_publication(context: dg.SensorEvaluationContext, clock: Clock) -> dg.RunRequest | dg.SkipReason:
+    """At most one request an hour, so that a refresh that fails is not asked for again at once."""
+    now = clock.now()
+    reason = why_stale(now)
+    if reason is None:
+        return dg.SkipReason("The publication is fresh.")
+    return dg.RunRequest(run_key=f"stale-{now:%Y%m%dT%H}", tags={"orchestrator/reason": reason})
+
+
+def why_stale(now: dt.datetime) -> str | None:
+    """Why the publication should be made anew at `now` (UTC); None when it need not."""
+    try:
+        snapshot = read(locations().published, (Snapshot,))[Snapshot][0]
+    except FileNotFoundError:
+        return "nothing is published"
+    except ContractMismatchError:
+        return "the publication is of another contract version"
+    age = now - snapshot.built_at
+    return f"the publication is {age.total_seconds() / 3600:.0f} hours old" if age > STALE_AFTER else None
