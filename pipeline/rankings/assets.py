@@ -1,0 +1,274 @@
+"""The Dagster side of the rankings: the assets of schema `ranking`, and what a person sees of each.
+
+When tables are read and written belongs here. How an estimate or a score comes about is in the pure modules beside it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from pipeline.rankings import estimates, profile, quality, signals, tables
+from pipeline.rankings.profile import Profile
+from pipeline.rankings.typical_calls import MEDIUM
+from pipeline.resources import BuildDatabase, Clock
+from pipeline.settings import SettingError
+
+GROUP = "rankings"
+
+OWNERS = ["team:orchestrator"]
+
+_LINKED = [dg.AssetKey(["entity", "models"]), dg.AssetKey(["entity", "model_records"])]
+
+_SHOWN = 10
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["ranking", name])
+
+
+def _core(*names: str) -> list[dg.AssetKey]:
+    return [dg.AssetKey(["core", name]) for name in names]
+
+
+def allows_data_collection(environment: Mapping[str, str] | None = None) -> bool:
+    """ORCHESTRATOR_DATA_COLLECTION: deny (default) leaves free tiers and hosts that train on prompts unranked.
+
+    Raises `SettingError` for anything but allow or deny.
+    """
+    env = os.environ if environment is None else environment
+    text = (env.get("ORCHESTRATOR_DATA_COLLECTION") or "deny").strip().lower()
+    if text not in ("allow", "deny"):
+        raise SettingError(f"ORCHESTRATOR_DATA_COLLECTION is {text!r}; it takes allow or deny.")
+    return text == "allow"
+
+
+def load_profiles(environment: Mapping[str, str] | None = None) -> tuple[Profile, ...]:
+    """The shipped profiles and those of ORCHESTRATOR_PROFILES_DIR. Raises `ProfileError`."""
+    env = os.environ if environment is None else environment
+    own = env.get(profile.DIRECTORY_VARIABLE)
+    return profile.load([profile.SHIPPED, *([Path(own).expanduser()] if own else [])])
+
+
+def _described(name: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"dagster/table_name": f"ranking.{name}"}
+    if name in tables.PUBLISHED:
+        columns = tables.contract_table(name).columns
+        described["dagster/column_schema"] = dg.TableSchema(
+            [dg.TableColumn(c.name, c.sql_type, description=c.meaning) for c in columns]
+        )
+    return described
+
+
+def _spec(name: str, description: str, deps: list[dg.AssetKey], kinds: set[str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        _key(name),
+        description=description,
+        deps=deps,
+        group_name=GROUP,
+        kinds=kinds,
+        owners=OWNERS,
+        metadata=_described(name),
+        code_version="1",
+    )
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, name: str, by: str | None = None) -> dict[str, Any]:
+    """Row count of `ranking.<name>`, and counts by the values of one column."""
+    metadata: dict[str, Any] = {
+        "dagster/row_count": connection.execute(f"SELECT count(*) FROM ranking.{name}").fetchall()[0][0]
+    }
+    if by is not None:
+        query = f"SELECT {by}, count(*) FROM ranking.{name} GROUP BY ALL ORDER BY 2 DESC, 1"
+        rows = connection.execute(query).fetchall()
+        records = [dg.TableRecord({by: str(value), "rows": count}) for value, count in rows]
+        metadata[f"by_{by}"] = dg.MetadataValue.table(records)
+    return metadata
+
+
+@dg.multi_asset(
+    name="offers",
+    specs=[
+        _spec(
+            "offers",
+            "Every way to call a model: listings and what local servers hold, with prices, limits and abilities.",
+            [*_LINKED, *_core("openrouter_listings", "openrouter_endpoints", "upstream_listings")],
+            {"duckdb", "sql"},
+        )
+    ],
+)
+def offers(build: BuildDatabase, clock: Clock) -> dg.MaterializeResult[Any]:
+    """Fill `ranking.offers`."""
+    with build.writing() as connection:
+        tables.make_offers(connection, clock.now())
+        return dg.MaterializeResult(metadata=_counted(connection, "offers", "kind"))
+
+
+@dg.multi_asset(
+    name="evidence",
+    specs=[
+        _spec(
+            "evidence",
+            "Every rating, benchmark, speed and price that was linked to a model, as its source gives it.",
+            [
+                *_LINKED,
+                *_core(
+                    "lmsys_arena_ratings",
+                    "huggingface_benchmarks",
+                    "artificial_analysis_models",
+                    "openrouter_listings",
+                ),
+            ],
+            {"duckdb", "sql"},
+        ),
+        _spec(
+            "own_calls",
+            "How soon and how fast offers have answered the proxy's own calls, recent calls counting more.",
+            _core("outcomes"),
+            {"duckdb", "sql"},
+        ),
+    ],
+)
+def evidence(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResult[Any]]:
+    """Fill `ranking.evidence` and `ranking.own_calls`."""
+    with build.writing() as connection:
+        tables.make_evidence(connection)
+        yield dg.MaterializeResult(asset_key=_key("evidence"), metadata=_counted(connection, "evidence", "source"))
+        tables.make_own_calls(connection, clock.now())
+        yield dg.MaterializeResult(asset_key=_key("own_calls"), metadata=_counted(connection, "own_calls"))
+
+
+@dg.multi_asset(
+    name="estimates",
+    specs=[
+        _spec(
+            "configurations",
+            "How good, how wordy and how fast every model is at every effort, with the certainty of it.",
+            [*_LINKED, *_core("lmsys_arena_names"), _key("offers"), _key("evidence")],
+            {"duckdb", "polars"},
+        ),
+        _spec(
+            "signals",
+            "Which value of which record stands behind every estimate.",
+            [_key("offers"), _key("evidence"), _key("own_calls")],
+            {"duckdb", "polars"},
+        ),
+    ],
+)
+def configurations(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
+    """Fill `ranking.configurations` and `ranking.signals`."""
+    with build.writing() as connection:
+        evidence_rows = tables.read_evidence(connection)
+        rungs, frame = estimates.configure(tables.read_models(connection), evidence_rows, quality.terms())
+        tables.write(connection, "configurations", frame)
+        yield dg.MaterializeResult(
+            asset_key=_key("configurations"), metadata=_counted(connection, "configurations", "quality_basis")
+        )
+        own_calls, own_calls_at = tables.read_own_calls(connection)
+        offered = tables.read_offers(connection)
+        trail = signals.build(
+            rungs,
+            evidence_rows,
+            quality.metrics(),
+            offered.offers,
+            offered.listings,
+            tables.read_configurations(connection),
+            own_calls,
+            own_calls_at,
+        )
+        tables.write(connection, "signals", trail)
+        yield dg.MaterializeResult(asset_key=_key("signals"), metadata=_counted(connection, "signals", "signal"))
+
+
+@dg.multi_asset(
+    name="profiles",
+    specs=[_spec("profiles", "What a caller may want most: the weights of every profile file.", [], {"toml"})],
+)
+def profiles(build: BuildDatabase) -> dg.MaterializeResult[Any]:
+    """Fill `ranking.profiles`."""
+    loaded = load_profiles()
+    with build.writing() as connection:
+        tables.write_profiles(connection, loaded)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(loaded),
+            "weights": dg.MetadataValue.table(
+                [dg.TableRecord({"profile": p.name, **dict(p.weights), "caution": p.caution}) for p in loaded]
+            ),
+        }
+    )
+
+
+@dg.multi_asset(
+    name="rankings",
+    specs=[
+        _spec(
+            "rankings",
+            "Every offer at every effort, best first for each profile, for a call of medium difficulty.",
+            [_key("offers"), _key("configurations"), _key("own_calls"), _key("profiles")],
+            {"duckdb", "polars"},
+        ),
+        _spec(
+            "band_rankings",
+            "The same for easy, medium and hard prompts.",
+            [_key("offers"), _key("configurations"), _key("own_calls"), _key("profiles")],
+            {"duckdb", "polars"},
+        ),
+    ],
+)
+def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
+    """Fill `ranking.rankings` and `ranking.band_rankings`.
+
+    Raises `dagster.Failure` when no offer can be ranked.
+    """
+    loaded = load_profiles()
+    with build.writing() as connection:
+        offered = tables.read_offers(connection)
+        ranked = estimates.rank(
+            offered.offers,
+            tables.read_configurations(connection),
+            tables.read_own_calls(connection)[0],
+            loaded,
+            allow_data_collection=allows_data_collection(),
+        )
+        if ranked.is_empty():
+            raise dg.Failure(
+                "No offer can be ranked: there is no callable one. Look at ranking.offers, and at the sources' loads "
+                "in core.source_loads.",
+                allow_retries=False,
+            )
+        medium = ranked.filter(pl.col("difficulty_band") == MEDIUM.band)
+        tables.write(connection, "rankings", medium)
+        tables.write(connection, "band_rankings", ranked)
+        left_out = sum(offer.gives_prompts_away for offer in offered.offers)
+    top = {f"first_ten_{p.name}": dg.MetadataValue.md(first_rows(medium, p.name, _SHOWN)) for p in loaded}
+    yield dg.MaterializeResult(
+        asset_key=_key("rankings"),
+        metadata={"dagster/row_count": medium.height, "offers_that_collect_prompts": left_out, **top},
+    )
+    yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
+
+
+def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:
+    """The first rows of a profile as a Markdown table."""
+    lines = [
+        "| rank | offer | effort | score | quality | time | cost of a call |",
+        "|---:|---|---|---:|---:|---:|---:|",
+    ]
+    for row in ranked.filter(pl.col("profile") == name).sort("rank").head(count).iter_rows(named=True):
+        cost = row["cost_in_usd_per_call"]
+        lines.append(
+            f"| {row['rank']} | {row['offer_id'].removeprefix('openrouter:')} | {row['effort'] or ''} "
+            f"| {row['score']:.3f} | {row['quality']:.0f} ± {row['quality_sd']:.0f} ({row['quality_basis']}) "
+            f"| {row['latency_ms'] / 1000:.1f} s ({row['latency_basis']}) "
+            f"| {'unknown' if cost is None else f'${cost:.5f}'} |"
+        )
+    return "\n".join(lines)
+
+
+ASSETS: list[dg.AssetsDefinition] = [offers, evidence, configurations, profiles, rankings]
+"""Every asset of the rankings."""

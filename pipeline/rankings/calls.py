@@ -1,0 +1,156 @@
+"""What can be ranked: every callable offer at every effort it takes, with the estimates that a score needs.
+
+Pure. An offer that may not be used by default (free tiers, hosts that train on prompts) is left out here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.rankings import efforts, speed
+from pipeline.rankings.efforts import DEFAULT
+from pipeline.rankings.speed import WORTH_IN_CALLS, OwnCalls
+
+SCHEMA = {
+    "offer_id": pl.String,
+    "model_id": pl.String,
+    "effort": pl.String,
+    "configuration": pl.String,
+    "quality": pl.Float64,
+    "quality_sd": pl.Float64,
+    "quality_basis": pl.String,
+    "latency_first_token_ms": pl.Float64,
+    "throughput_tokens_per_s": pl.Float64,
+    "thinking_tokens": pl.Float64,
+    "first_content_ratio": pl.Float64,
+    "latency_basis": pl.String,
+    "price_in_usd_per_mtok": pl.Float64,
+    "price_out_usd_per_mtok": pl.Float64,
+    "price_reasoning_usd_per_mtok": pl.Float64,
+    "price_request_usd": pl.Float64,
+    "context_tokens": pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class CallableOffer:
+    """What a score needs to know of an offer."""
+
+    offer_id: str
+    model_id: str
+    is_local: bool
+    is_free: bool
+    may_train_on_prompts: bool | None
+    supports_reasoning: bool | None
+    reasoning_is_mandatory: bool | None
+    supported_efforts: tuple[str, ...]
+    price_in_usd_per_mtok: float | None
+    price_out_usd_per_mtok: float | None
+    price_reasoning_usd_per_mtok: float | None
+    price_request_usd: float | None
+    context_tokens: int | None
+    latency_ms: float | None
+    throughput_tokens_per_s: float | None
+    active_size_b: float | None
+
+    @property
+    def gives_prompts_away(self) -> bool:
+        """Free tiers are paid for with prompts and low limits; some hosts train on prompts or publish them."""
+        return self.is_free or bool(self.may_train_on_prompts)
+
+
+@dataclass(frozen=True)
+class Configured:
+    """Estimates of a model at an effort."""
+
+    effort: str
+    is_default: bool
+    quality: float | None
+    quality_sd: float | None
+    quality_basis: str | None
+    first_token_ms: float
+    tokens_per_s: float
+    thinking_tokens: float
+    speed_basis: str
+
+
+def build(
+    offers: Iterable[CallableOffer],
+    configurations: Mapping[str, Sequence[Configured]],
+    own_calls: Mapping[tuple[str, str | None], OwnCalls],
+    *,
+    allow_data_collection: bool,
+) -> pl.DataFrame:
+    """One row per offer and effort to ask for (null: do not ask), columns as `SCHEMA`."""
+    rows = []
+    for offer in offers:
+        if offer.gives_prompts_away and not allow_data_collection:
+            continue
+        for effort, configured in asked_for(offer, configurations.get(offer.model_id, ())):
+            rows.append(_row(offer, effort, configured, own_calls.get((offer.offer_id, effort))))
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def asked_for(offer: CallableOffer, configured: Sequence[Configured]) -> list[tuple[str | None, Configured]]:
+    """The efforts this offer can be asked for, each with the configuration that answers."""
+    if not configured:
+        return []
+    default = next((c for c in configured if c.is_default), configured[0])
+    if not offer.supports_reasoning or default.effort == DEFAULT:
+        return [(None, default)]
+    listed = {e for raw in offer.supported_efforts if (e := efforts.canonical(raw)) in efforts.POSITION}
+    if not listed:
+        listed = {"high"}
+    if offer.reasoning_is_mandatory is False:
+        listed.add("none")
+    chosen: list[tuple[str | None, Configured]] = [(c.effort, c) for c in configured if c.effort in listed]
+    return chosen or [(None, default)]
+
+
+def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: OwnCalls | None) -> tuple[object, ...]:
+    first_token_ms, tokens_per_s, basis = configured.first_token_ms, configured.tokens_per_s, configured.speed_basis
+    if offer.is_local:
+        # A server of one's own has nothing in common with the hosts that others measured.
+        first_token_ms, tokens_per_s = speed.local_speed(offer.active_size_b)
+        basis = "inferred"
+    worth = WORTH_IN_CALLS[basis]
+    if offer.latency_ms:
+        first_token_ms = speed.combine([(first_token_ms, worth), (offer.latency_ms, WORTH_IN_CALLS["endpoint"])])
+    if offer.throughput_tokens_per_s:
+        tokens_per_s = speed.combine(
+            [(tokens_per_s, worth), (offer.throughput_tokens_per_s, WORTH_IN_CALLS["endpoint"])]
+        )
+    if offer.latency_ms or offer.throughput_tokens_per_s:
+        basis, worth = "endpoint", worth + WORTH_IN_CALLS["endpoint"]
+    ratio = 1.0
+    if own is not None:
+        expected_ms = first_token_ms + configured.thinking_tokens / tokens_per_s * 1000
+        seen = [(expected_ms, worth), (math.exp(own.log_first_content_ms), own.calls)]
+        ratio = speed.combine(seen) / expected_ms
+        if own.log_tokens_per_s is not None and own.output_calls > 0:
+            tokens_per_s = speed.combine([(tokens_per_s, worth), (math.exp(own.log_tokens_per_s), own.output_calls)])
+        if own.calls >= worth:
+            basis = "outcomes"
+    return (
+        offer.offer_id,
+        offer.model_id,
+        effort,
+        configured.effort,
+        configured.quality,
+        configured.quality_sd,
+        configured.quality_basis or "missing",
+        first_token_ms,
+        tokens_per_s,
+        configured.thinking_tokens,
+        ratio,
+        basis,
+        offer.price_in_usd_per_mtok,
+        offer.price_out_usd_per_mtok,
+        offer.price_reasoning_usd_per_mtok,
+        offer.price_request_usd,
+        offer.context_tokens,
+    )

@@ -1,0 +1,58 @@
+"""Puts the parts together: evidence to estimates, estimates to rankings. Pure: rows in, frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from pipeline.rankings import calls, configurations, quality, scoring, speed
+from pipeline.rankings.calls import CallableOffer, Configured
+from pipeline.rankings.configurations import Evidence, ModelFacts, Rungs
+from pipeline.rankings.profile import Profile
+from pipeline.rankings.regression import Term
+from pipeline.rankings.speed import OwnCalls
+from pipeline.rankings.typical_calls import MEDIUM, TYPICAL_CALLS
+
+
+def configure(
+    models: Sequence[ModelFacts], evidence: Sequence[Evidence], trained: Sequence[Term]
+) -> tuple[Rungs, pl.DataFrame]:
+    """Every model at every effort with its estimates: `published.configurations` and what scoring needs besides."""
+    rungs = configurations.build(models, evidence)
+    estimated, basis = quality.estimate(rungs, trained)
+    speeds = speed.estimate(rungs, evidence)
+    ladders = [rungs.ladders[model_id] for model_id, _ in rungs.keys]
+    thinking_ms = speeds.thinking_tokens / speeds.tokens_per_s * 1000
+    frame = pl.DataFrame(
+        {
+            "model_id": [model_id for model_id, _ in rungs.keys],
+            "effort": [effort for _, effort in rungs.keys],
+            "is_default": [ladder.default == effort for ladder, (_, effort) in zip(ladders, rungs.keys, strict=True)],
+            "quality": estimated.mean,
+            "quality_sd": estimated.sd,
+            "quality_basis": basis,
+            "output_tokens": MEDIUM.answer_tokens + speeds.thinking_tokens,
+            "latency_ms": speeds.first_token_ms + thinking_ms,
+            "throughput_tokens_per_s": speeds.tokens_per_s,
+            "latency_basis": speeds.basis,
+            "latency_first_token_ms": speeds.first_token_ms,
+            "thinking_tokens": speeds.thinking_tokens,
+            "effort_position": rungs.columns["effort"],
+        }
+    )
+    return rungs, frame
+
+
+def rank(
+    offers: Sequence[CallableOffer],
+    configured: Mapping[str, Sequence[Configured]],
+    own_calls: Mapping[tuple[str, str | None], OwnCalls],
+    profiles: Sequence[Profile],
+    *,
+    allow_data_collection: bool,
+) -> pl.DataFrame:
+    """`published.band_rankings` with the columns of `published.rankings` besides, for every band."""
+    ranked = calls.build(offers, configured, own_calls, allow_data_collection=allow_data_collection)
+    frames = [scoring.rank(scoring.candidates(ranked, call), profiles, call) for call in TYPICAL_CALLS]
+    return pl.concat([frame for frame in frames if not frame.is_empty()]) if not ranked.is_empty() else pl.DataFrame()

@@ -1,0 +1,108 @@
+"""Profiles: what a caller wants most, one TOML file each. A dropped-in file is a new profile.
+
+Reading and checking them belongs here; what the weights do is `scoring.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SHIPPED = Path(__file__).parent / "profiles"
+
+DIRECTORY_VARIABLE = "ORCHESTRATOR_PROFILES_DIR"
+"""Names a directory of the user's own profiles; one with a shipped profile's name replaces it."""
+
+WEIGHTS = ("quality", "latency", "cost", "context")
+
+_FIELDS = {"description", "is_default", "caution", "weights"}
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class ProfileError(ValueError):
+    """A profile cannot be used. The text names the file, what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Weights that add up to one, and how cautious to be about what is uncertain."""
+
+    name: str
+    description: str
+    is_default: bool
+    caution: float
+    """Standard deviations that quality is lowered by before it counts: an uncertain model must be better to win."""
+    weights: Mapping[str, float]
+    """Of `WEIGHTS`, each 0 to 1."""
+
+
+def load(directories: Iterable[Path] = (SHIPPED,)) -> tuple[Profile, ...]:
+    """All profiles of the directories, by name; a later directory's file replaces an earlier one's.
+
+    Raises `ProfileError` when a file is not understood, there is none, or not exactly one is the default.
+    """
+    files: dict[str, Path] = {}
+    for directory in directories:
+        if not directory.is_dir():
+            raise ProfileError(f"{DIRECTORY_VARIABLE} names {directory}, which is not a directory.")
+        files |= {file.stem: file for file in sorted(directory.glob("*.toml"))}
+    profiles = tuple(read(file) for _, file in sorted(files.items()))
+    if not profiles:
+        raise ProfileError("There are no profiles: each is a .toml file with a [weights] table.")
+    defaults = [p.name for p in profiles if p.is_default]
+    if len(defaults) != 1:
+        found = ", ".join(defaults) if defaults else "none"
+        raise ProfileError(f"Exactly one profile must say is_default = true; found {found}.")
+    return profiles
+
+
+def read(file: Path) -> Profile:
+    """One profile. Raises `ProfileError`."""
+    if not _NAME.fullmatch(file.stem):
+        raise ProfileError(f"{file}: a profile's file name is lower-case letters, digits and underscores.")
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{file} is not valid TOML: {error}.") from error
+    unknown = sorted(set(content) - _FIELDS)
+    if unknown:
+        raise ProfileError(f"{file}: unknown {', '.join(unknown)}; known are {', '.join(sorted(_FIELDS))}.")
+    description = content.get("description")
+    if not isinstance(description, str) or not description.strip():
+        raise ProfileError(f"{file}: description must be one sentence for people.")
+    is_default = content.get("is_default", False)
+    if not isinstance(is_default, bool):
+        raise ProfileError(f"{file}: is_default must be true or false.")
+    caution = _number(content.get("caution", 1.0))
+    if caution is None or not 0 <= caution <= 4:
+        raise ProfileError(f"{file}: caution must be a number of standard deviations from 0 to 4.")
+    return Profile(file.stem, description.strip(), is_default, caution, _weights(file, content.get("weights")))
+
+
+def _weights(file: Path, given: object) -> dict[str, float]:
+    if not isinstance(given, dict):
+        raise ProfileError(f"{file}: add a [weights] table with {', '.join(WEIGHTS)}.")
+    unknown = sorted(set(given) - set(WEIGHTS))
+    if unknown:
+        raise ProfileError(f"{file}: unknown weight {', '.join(unknown)}; known are {', '.join(WEIGHTS)}.")
+    weights = {}
+    for name in WEIGHTS:
+        weight = _number(given.get(name, 0.0))
+        if weight is None or not 0 <= weight <= 1:
+            raise ProfileError(f"{file}: weight {name} must be a number from 0 to 1.")
+        weights[name] = weight
+    total = sum(weights.values())
+    if abs(total - 1.0) > 1e-6:
+        raise ProfileError(f"{file}: weights add up to {total:g}; they must add up to 1.")
+    return weights
+
+
+def _number(value: object) -> float | None:
+    # TOML has inf and nan, and Python counts true as 1.
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
+        return None
+    return float(value)

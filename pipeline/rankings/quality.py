@@ -1,0 +1,156 @@
+"""Quality on the Arena text scale for every model at every effort, with an honest standard deviation.
+
+Pure. A Gaussian process (`regression.py`) is conditioned on the ratings; its kernel says what makes two models alike:
+the same model, family or vendor, benchmark scores, price, size, date, effort. The standard deviations of its terms
+are trained by `python -m pipeline.rankings train` and kept in `quality_model.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.rankings.configurations import UNKNOWN_EFFORT_SD, Rating, Rungs
+from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, Term, Vector, fit_sds
+
+MODEL_FILE = Path(__file__).parent / "quality_model.json"
+
+RATING_NOISE_SD = 4.0
+"""What a rating moves by for reasons other than votes: prompts change, styles come and go."""
+
+_BENCHMARKS = (
+    "log_index",
+    "mmlu_pro",
+    "gpqa",
+    "hle",
+    "livecodebench",
+    "scicode",
+    "ifbench",
+    "lcr",
+    "tau2",
+    "terminalbench",
+    "average@v2",
+    "ifeval@v2",
+    "mmlu_pro@v2",
+    "bbh@v2",
+    "average@v1",
+    "rating@webdev/overall",
+)
+
+
+def _same(column: str) -> Factor:
+    return Factor(column, "same")
+
+
+def _linear(column: str) -> Factor:
+    return Factor(column, "linear")
+
+
+def _smooth(column: str, length: float) -> Factor:
+    return Factor(column, "smooth", length)
+
+
+def _known(column: str) -> Term:
+    return Term(f"{column} is known", (Factor(column, "known"),), 25.0)
+
+
+TERMS: tuple[Term, ...] = (
+    # Who is listed, priced and measured at all differs from who is not.
+    *(_known(c) for c in ("released", "log_size", "log_price", "rating@webdev/overall", "average@v2")),
+    *(_known(c) for c in ("log_index", "mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench")),
+    Term("date", (_linear("released"),), 60.0),
+    Term("date curve", (_smooth("released", 0.5),), 30.0),
+    Term("size", (_linear("log_size"),), 40.0),
+    Term("size curve", (_smooth("log_size", 1.0),), 20.0),
+    Term("size and date", (_smooth("log_size", 1.0), _smooth("released", 1.0)), 20.0),
+    Term("price", (_linear("log_price"),), 30.0),
+    Term("price curve", (_smooth("log_price", 1.0),), 20.0),
+    Term("price and date", (_smooth("log_price", 1.0), _smooth("released", 0.7)), 20.0),
+    Term("vendor", (_same("vendor"),), 20.0),
+    Term("vendor and date", (_same("vendor"), _smooth("released", 0.7)), 20.0),
+    Term("family", (_same("family"),), 20.0),
+    Term("family and date", (_same("family"), _smooth("released", 0.7)), 20.0),
+    Term("model", (_same("model"),), 15.0),
+    Term("thinks", (_linear("thinks"),), 5.0),
+    Term("effort", (_linear("effort"),), 5.0),
+    Term("effort of the model", (_same("model"), _smooth("effort", 0.3)), 5.0),
+    *(Term(name, (_linear(name),), 15.0) for name in _BENCHMARKS),
+    Term("index curve", (_smooth("log_index", 0.5),), 30.0),
+    Term("index and date", (_smooth("log_index", 0.5), _smooth("released", 1.0)), 20.0),
+)
+"""What makes two models alike, with how many rating points each part may explain before training."""
+
+
+def terms(model_file: Path = MODEL_FILE) -> tuple[Term, ...]:
+    """The kernel with its trained standard deviations."""
+    trained: Mapping[str, float] = json.loads(model_file.read_text(encoding="utf-8"))["sd"]
+    return tuple(Term(t.name, t.factors, trained[t.name]) for t in TERMS)
+
+
+def columns(rungs: Rungs) -> dict[str, NDArray[np.float64]]:
+    """The columns the kernel looks at."""
+    return rungs.select({f.column for t in TERMS for f in t.factors})
+
+
+def rated_rows(
+    rungs: Rungs, all_columns: Columns, ratings: Sequence[Rating]
+) -> tuple[dict[str, Vector], Vector, Vector]:
+    """Columns, target and noise variance of the rows that ratings are of.
+
+    A rating whose effort is unknown stands at the model's default, blurred, with the mean of its efforts' scores.
+    """
+    rows: dict[str, list[float]] = {name: [] for name in all_columns}
+    for rating in ratings:
+        ladder = rungs.ladders[rating.model_id]
+        if rating.effort is not None:
+            row = rungs.rows[rating.model_id, rating.effort]
+            for name, values in all_columns.items():
+                rows[name].append(float(values[row]))
+            continue
+        places = [rungs.rows[rating.model_id, effort] for effort in ladder.efforts]
+        for name, values in all_columns.items():
+            known = values[places][~np.isnan(values[places])]
+            rows[name].append(float(known.mean()) if len(known) else float("nan"))
+        rows["effort"][-1] = ladder.position(None)
+    target = np.array([r.value for r in ratings])
+    noise = np.array(
+        [r.variance + RATING_NOISE_SD**2 + (UNKNOWN_EFFORT_SD**2 if r.effort is None else 0.0) for r in ratings]
+    )
+    return {name: np.array(values) for name, values in rows.items()}, target, noise
+
+
+def train(rungs: Rungs, *, steps: int = 120) -> tuple[Term, ...]:
+    """The kernel's terms with the standard deviations under which the ratings are most likely."""
+    return fit_sds(TERMS, *rated_rows(rungs, columns(rungs), rungs.ratings), steps=steps)
+
+
+def save(trained: Sequence[Term], rating_count: int, model_file: Path = MODEL_FILE) -> None:
+    """Keep trained terms for `terms` to read."""
+    content = {"trained_on_ratings": rating_count, "sd": {t.name: round(t.sd, 3) for t in trained}}
+    model_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def estimate(rungs: Rungs, trained: Sequence[Term]) -> tuple[Estimate, list[str]]:
+    """Quality of every row of `rungs`, and what each estimate rests on: rated, measured or inferred.
+
+    Raises `ValueError` when no model has a rating: there is no scale then.
+    """
+    if not rungs.ratings:
+        raise ValueError("No Arena rating was linked to a model, so there is no scale to estimate quality on.")
+    all_columns = columns(rungs)
+    regression = Regression(trained, *rated_rows(rungs, all_columns, rungs.ratings))
+    rated = {(r.model_id, r.effort) for r in rungs.ratings}
+    known = np.any([~np.isnan(all_columns[name]) for name in _BENCHMARKS], axis=0)
+    basis = [
+        "rated" if key in rated else "measured" if known[row] else "inferred" for row, key in enumerate(rungs.keys)
+    ]
+    return regression.predict(all_columns), basis
+
+
+def metrics() -> frozenset[str]:
+    """The benchmark columns that quality is estimated from, as `Evidence.column` names them."""
+    return frozenset("intelligence_index" if name == "log_index" else name for name in _BENCHMARKS)

@@ -1,0 +1,98 @@
+"""Turns estimates into scores and scores into ranks. Pure: frames in, frames out.
+
+Every part of a score lies in 0..1, on a scale that does not depend on which other offers there are, so a score moves
+only when its own inputs do. The formulas are explained in docs/formulas.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.rankings.profile import WEIGHTS, Profile
+from pipeline.rankings.typical_calls import TypicalCall
+
+POINTS_PER_LOGIT = 100.0
+"""Rating points that multiply the odds of success by e, measured over the benchmarks both scales share."""
+
+FASTEST_MS, SLOWEST_MS = 700.0, 180_000.0
+"""Whole calls at which the latency part is 1 and 0: below the first nobody notices, above the last nobody waits."""
+
+CHEAPEST_USD, DEAREST_USD = 0.0001, 0.5
+"""Calls at which the cost part is 1 and 0: ten thousand to the dollar, and two."""
+
+SMALLEST_TOKENS, LARGEST_TOKENS = 8_192, 1_048_576
+"""Windows at which the context part is 0 and 1."""
+
+MISSING_QUANTILE = 0.9
+"""What is not known counts as worse than this share of what is known: neither best nor zero."""
+
+
+def candidates(calls: pl.DataFrame, call: TypicalCall) -> pl.DataFrame:
+    """Adds expected time and cost of one typical call to each (offer, effort).
+
+    In: the columns of `calls.SCHEMA`. Out: `latency_ms`, `cost_in_usd_per_call` as well, null where an input is.
+    """
+    thinking = pl.col("thinking_tokens") * call.thinking
+    price_thinking = pl.coalesce("price_reasoning_usd_per_mtok", "price_out_usd_per_mtok")
+    return calls.with_columns(
+        latency_ms=(pl.col("latency_first_token_ms") + thinking / pl.col("throughput_tokens_per_s") * 1000)
+        * pl.col("first_content_ratio")
+        + call.answer_tokens / pl.col("throughput_tokens_per_s") * 1000,
+        cost_in_usd_per_call=(
+            call.prompt_tokens * pl.col("price_in_usd_per_mtok")
+            + call.answer_tokens * pl.col("price_out_usd_per_mtok")
+            + thinking * price_thinking
+        )
+        / 1e6
+        + pl.col("price_request_usd").fill_null(0.0),
+    )
+
+
+def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) -> pl.DataFrame:
+    """One row per profile and (offer, effort), best first, for one typical call.
+
+    `calls` holds one row per candidate with `quality`, `quality_sd`, `latency_ms`, `cost_in_usd_per_call` and
+    `context_tokens`, null where unknown. Equal scores are ordered by offer and effort.
+    """
+    if calls.is_empty() or not profiles:
+        return pl.DataFrame()
+    ranked = []
+    for profile in profiles:
+        scored = calls.with_columns(
+            quality_score=_success(profile.caution, call.difficulty),
+            latency_score=_falling("latency_ms", FASTEST_MS, SLOWEST_MS),
+            cost_score=_falling("cost_in_usd_per_call", CHEAPEST_USD, DEAREST_USD),
+            context_score=_rising("context_tokens", SMALLEST_TOKENS, LARGEST_TOKENS),
+        ).with_columns(
+            pl.col(f"{part}_score").fill_null(_pessimistic(f"{part}_score")).clip(0.0, 1.0) for part in WEIGHTS
+        )
+        score = pl.sum_horizontal(pl.col(f"{part}_score") * weight for part, weight in profile.weights.items())
+        ranked.append(
+            scored.with_columns(score=score, profile=pl.lit(profile.name), difficulty_band=pl.lit(call.band))
+            .sort(["score", "offer_id", "effort"], descending=[True, False, False], nulls_last=True)
+            .with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        )
+    return pl.concat(ranked)
+
+
+def _success(caution: float, difficulty: float) -> pl.Expr:
+    """Chance of success of a cautious estimate: a one-parameter item-response model (Rasch), in rating points."""
+    cautious = pl.col("quality") - caution * pl.col("quality_sd").fill_null(0.0)
+    return 1.0 / (1.0 + ((difficulty - cautious) / POINTS_PER_LOGIT).exp())
+
+
+def _falling(column: str, best: float, worst: float) -> pl.Expr:
+    """1 at `best` and less, 0 at `worst` and more, even steps for equal ratios between."""
+    ratio = pl.lit(worst / best).log()
+    return (1.0 - (pl.col(column).clip(best, worst) / best).log() / ratio).clip(0.0, 1.0)
+
+
+def _rising(column: str, worst: float, best: float) -> pl.Expr:
+    ratio = pl.lit(best / worst).log()
+    return ((pl.col(column).cast(pl.Float64).clip(worst, best) / worst).log() / ratio).clip(0.0, 1.0)
+
+
+def _pessimistic(column: str) -> pl.Expr:
+    return pl.col(column).quantile(1.0 - MISSING_QUANTILE, interpolation="linear").fill_null(0.0)

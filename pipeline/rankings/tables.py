@@ -1,0 +1,132 @@
+"""Reads what estimation needs from the build database, and writes tables of schema `ranking`.
+
+Only moving rows belongs here: what they mean is decided in the pure modules, when they move in `assets.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipeline.rankings.calls import CallableOffer, Configured
+from pipeline.rankings.configurations import Evidence, ModelFacts
+from pipeline.rankings.profile import Profile
+from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnCalls
+from warehouse import sql
+from warehouse.published import TABLE_OF, TABLES, Table
+from warehouse.published import Profile as PublishedProfile
+
+OfferKey = tuple[str, str | None]
+"""An offer and the effort asked for."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """Callable offers and where each is listed."""
+
+    offers: list[CallableOffer]
+    listings: dict[str, tuple[str, str, dt.datetime]]
+    """Source, record and time of observation, by offer."""
+
+
+PUBLISHED = frozenset(table.name for table in TABLES)
+"""Names of the tables that are published."""
+
+
+def contract_table(name: str) -> Table:
+    """The published table of that name."""
+    return next(table for table in TABLES if table.name == name)
+
+
+def make_offers(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> None:
+    """Fill `ranking.offers` as of `now` (UTC)."""
+    connection.execute(sql.statement("ranking", "offers"), {"now": now})
+
+
+def make_evidence(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill `ranking.evidence`."""
+    connection.execute(sql.statement("ranking", "evidence"))
+
+
+def make_own_calls(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> None:
+    """Fill `ranking.own_calls` as of `now` (UTC)."""
+    parameters = {"now": now, "half_life_days": OUTCOME_HALF_LIFE_DAYS}
+    connection.execute(sql.statement("ranking", "own_calls"), parameters)
+
+
+def read_models(connection: duckdb.DuckDBPyConnection) -> list[ModelFacts]:
+    """Every model that could be ranked or that others are compared with."""
+    rows = connection.execute(sql.statement("ranking", "read_models")).fetchall()
+    return [ModelFacts(*(_frozen(value) for value in row)) for row in rows]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def read_evidence(connection: duckdb.DuckDBPyConnection) -> list[Evidence]:
+    """All evidence, in a lasting order."""
+    return [Evidence(*row) for row in connection.execute(sql.statement("ranking", "read_evidence")).fetchall()]
+
+
+def read_offers(connection: duckdb.DuckDBPyConnection) -> Offers:
+    """Every callable offer."""
+    rows = connection.execute(sql.statement("ranking", "read_offers")).fetchall()
+    width = len(CallableOffer.__dataclass_fields__)
+    offers = [CallableOffer(*(_frozen(value) for value in row[:width])) for row in rows]
+    return Offers(offers, {row[0]: (row[width], row[width + 1], row[width + 2]) for row in rows})
+
+
+def read_own_calls(
+    connection: duckdb.DuckDBPyConnection,
+) -> tuple[dict[OfferKey, OwnCalls], dict[OfferKey, dt.datetime]]:
+    """What own calls have shown, and when the last one was."""
+    rows = connection.execute(sql.statement("ranking", "read_own_calls")).fetchall()
+    seen = {(row[0], row[1]): OwnCalls(*row[2:6]) for row in rows}
+    return seen, {(row[0], row[1]): row[6] for row in rows}
+
+
+def read_configurations(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Configured]]:
+    """Estimates by model, efforts in order."""
+    found: dict[str, list[Configured]] = {}
+    for model_id, *values in connection.execute(sql.statement("ranking", "read_configurations")).fetchall():
+        found.setdefault(model_id, []).append(Configured(*values))
+    return found
+
+
+def write(connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame) -> int:
+    """Replace `ranking.<name>` by the frame; the contract's columns first and in its types. Returns the row count."""
+    table = contract_table(name)
+    wanted = [column.name for column in table.columns]
+    extra = [column for column in frame.columns if column not in wanted]
+    casts = [f"CAST({column.name} AS {column.sql_type}) AS {column.name}" for column in table.columns]
+    order = ", ".join(table.order)
+    connection.register("frame_to_write", frame)
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TABLE ranking.{name} AS "
+            f"SELECT {', '.join([*casts, *extra])} FROM frame_to_write ORDER BY {order}"
+        )
+    finally:
+        connection.unregister("frame_to_write")
+    return frame.height
+
+
+def write_profiles(connection: duckdb.DuckDBPyConnection, profiles: Sequence[Profile]) -> int:
+    """Replace `ranking.profiles`."""
+    rows: list[dict[str, Any]] = [
+        {
+            "profile": p.name,
+            "description": p.description,
+            "is_default": p.is_default,
+            **{f"weight_{part}": weight for part, weight in p.weights.items()},
+            "caution": p.caution,
+        }
+        for p in profiles
+    ]
+    return write(connection, TABLE_OF[PublishedProfile].name, pl.DataFrame(rows))

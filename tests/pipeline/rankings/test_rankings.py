@@ -1,0 +1,184 @@
+"""From source tables to rankings, on a small market whose right order is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.rankings import tables
+from tests.pipeline.rankings.build_tables import NOW, insert
+from tests.pipeline.rankings.conftest import rank
+
+
+def column(connection: duckdb.DuckDBPyConnection, query: str) -> list[object]:
+    return [row[0] for row in connection.execute(query).fetchall()]
+
+
+def test_only_current_chat_offers_can_be_called(ranked: duckdb.DuckDBPyConnection) -> None:
+    refused = dict(
+        ranked.execute(
+            "SELECT upstream_model, not_callable_reason FROM ranking.offers WHERE NOT is_callable"
+        ).fetchall()
+    )
+
+    assert {name: reason.split(":")[0] for name, reason in refused.items()} == {
+        "acme/swift:batch": "batch only",
+        "~acme/latest": "a moving alias",
+        "bolt/old": "expired on 2026-08-01",
+        "crest/guard": "a guard model",
+        "crest/paint": "not a chat model",
+        "openrouter/auto": "a router of the upstream, not a model",
+    }
+
+
+def test_the_window_is_the_smaller_of_model_and_endpoint(ranked: duckdb.DuckDBPyConnection) -> None:
+    assert column(ranked, "SELECT context_tokens FROM ranking.offers WHERE upstream_model = 'bolt/mid'") == [262_144]
+
+
+def test_free_and_contributor_tiers_are_left_out_unless_allowed(world: duckdb.DuckDBPyConnection) -> None:
+    query = "SELECT DISTINCT offer_id FROM ranking.rankings"
+    rank(world)
+    careful = set(column(world, query))
+    rank(world, allow_data_collection=True)
+
+    assert set(column(world, query)) - careful == {
+        "openrouter:acme/swift:free",
+        "openrouter:bolt/cheap-contributor",
+    }
+
+
+def test_local_servers_cost_nothing_and_other_upstreams_an_unknown_sum(ranked: duckdb.DuckDBPyConnection) -> None:
+    costs = dict(
+        ranked.execute(
+            "SELECT offer_id, cost_in_usd_per_call FROM ranking.rankings WHERE profile = 'budget' "
+            "AND offer_id NOT LIKE 'openrouter:%'"
+        ).fetchall()
+    )
+
+    assert costs == {"ollama:swift:7b": 0.0, "cloud:mid": None}
+    assert column(ranked, "SELECT offer_id FROM ranking.rankings WHERE profile = 'budget' AND rank = 1") == [
+        "ollama:swift:7b"
+    ]
+
+
+def test_every_supported_effort_is_ranked_and_the_rated_one_keeps_its_rating(ranked: duckdb.DuckDBPyConnection) -> None:
+    rows = ranked.execute(
+        "SELECT effort, quality, quality_sd, quality_basis, latency_ms FROM ranking.rankings "
+        "WHERE profile = 'quality' AND model_id = 'acme/grand' ORDER BY latency_ms"
+    ).fetchall()
+
+    assert [row[0] for row in rows] == ["low", "medium", "high"]
+    by_effort = {row[0]: row for row in rows}
+    assert by_effort["high"][1] == pytest.approx(1480, abs=5)
+    assert by_effort["high"][3] == "rated"
+    assert by_effort["low"][2] > by_effort["high"][2]
+
+
+def test_the_best_model_wins_quality_and_never_budget(ranked: duckdb.DuckDBPyConnection) -> None:
+    winner = "SELECT model_id FROM ranking.rankings WHERE rank = 1 AND profile = "
+
+    assert column(ranked, f"{winner}'quality'") == ["acme/grand"]
+    assert column(ranked, f"{winner}'budget'") == ["acme/swift"]
+
+
+def test_own_calls_move_the_expected_time_little_at_first_and_wholly_in_the_end(
+    world: duckdb.DuckDBPyConnection,
+) -> None:
+    times = []
+    for calls in (0, 3, 400):
+        world.execute("DELETE FROM core.outcomes")
+        world.execute(
+            'INSERT INTO core.outcomes (attempt_id, offer_id, effort, "at", outcome, is_streamed, first_content_ms, '
+            "total_ms, completion_tokens) "
+            "SELECT i::VARCHAR, 'openrouter:bolt/mid', NULL, $now, 'answered', true, 6000, 16000, 500 "
+            "FROM range($calls) AS t(i)",
+            {"now": NOW, "calls": calls},
+        )
+        rank(world)
+        times += world.execute(
+            "SELECT latency_ms, latency_basis FROM ranking.rankings "
+            "WHERE profile = 'speed' AND offer_id = 'openrouter:bolt/mid'"
+        ).fetchall()
+
+    (without, _), (few, few_basis), (many, many_basis) = times
+    assert (few_basis, many_basis) == ("measured", "outcomes")
+    assert without < few < without + 0.35 * (16_000 - without)
+    assert many == pytest.approx(16_000, rel=0.15)
+
+
+def test_endpoint_percentiles_beat_third_party_figures(world: duckdb.DuckDBPyConnection) -> None:
+    insert(
+        world,
+        "core.openrouter_endpoints",
+        [
+            {
+                "openrouter_id": "bolt/mid",
+                "host_name": "Host",
+                "host_tag": "host/fp8",
+                "latency_p50_ms": 3000.0,
+                "throughput_p50_tokens_per_s": 20.0,
+                "observed_at": NOW,
+            }
+        ],
+    )
+    rank(world)
+
+    assert world.execute(
+        "SELECT DISTINCT latency_basis FROM ranking.rankings WHERE offer_id = 'openrouter:bolt/mid'"
+    ).fetchall() == [("endpoint",)]
+
+
+def test_a_sixth_profile_is_ranked(world: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'description = "Mine."\nis_default = true\n[weights]\nquality = 0.5\ncontext = 0.5\n'
+    )
+    rank(world, directories=[tmp_path])
+
+    assert column(world, "SELECT DISTINCT profile FROM ranking.band_rankings") == ["mine"]
+
+
+def test_ranking_twice_gives_the_same_rows(world: duckdb.DuckDBPyConnection) -> None:
+    runs = []
+    for _ in range(2):
+        rank(world)
+        runs.append(world.execute("SELECT * FROM ranking.band_rankings ORDER BY ALL").fetchall())
+
+    assert runs[0] == runs[1]
+
+
+def test_without_any_rating_there_is_a_clear_error(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute("DELETE FROM core.lmsys_arena_ratings")
+
+    with pytest.raises(ValueError, match="No Arena rating"):
+        rank(world)
+
+
+def test_costs_of_a_ranking_are_the_sum_of_their_signals(ranked: duckdb.DuckDBPyConnection) -> None:
+    unequal = ranked.execute(
+        """
+        SELECT ranking.offer_id, ranking.effort, ranking.cost_in_usd_per_call, sum(signal.value)
+        FROM ranking.rankings AS ranking
+        JOIN ranking.signals AS signal
+            ON signal.signal = 'cost' AND signal.offer_id = ranking.offer_id
+            AND signal.effort IS NOT DISTINCT FROM ranking.effort
+        WHERE ranking.profile = 'balanced'
+        GROUP BY ALL
+        HAVING abs(ranking.cost_in_usd_per_call - sum(signal.value)) > 1e-12
+        """
+    ).fetchall()
+
+    assert unequal == []
+
+
+def test_own_calls_forget(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute(
+        'INSERT INTO core.outcomes (attempt_id, offer_id, "at", outcome, is_streamed, first_content_ms, total_ms) VALUES '
+        "('1', 'o', $now::TIMESTAMP - INTERVAL 7 DAY, 'answered', true, 100, 200), "
+        "('2', 'o', $now::TIMESTAMP - INTERVAL 14 DAY, 'answered', true, 100, 200)",
+        {"now": NOW},
+    )
+    tables.make_own_calls(world, NOW)
+
+    assert column(world, "SELECT calls FROM ranking.own_calls") == [pytest.approx(0.75)]

@@ -1,0 +1,150 @@
+-- One row per way to call a model: OpenRouter's listings, and the models that other upstreams list.
+-- A null price stays null: it is unknown, not zero. Local servers cost nothing.
+CREATE OR REPLACE TABLE ranking.offers AS
+WITH
+host_policy AS (
+    -- A listing may train on prompts only when every host that serves it may: the caller can ask for one that does not.
+    SELECT openrouter_id, bool_and(may_train_on_prompts) AS may_train_on_prompts
+    FROM core.openrouter_endpoints
+    GROUP BY openrouter_id
+),
+endpoint_speed AS (
+    SELECT
+        openrouter_id,
+        median(latency_p50_ms) AS latency_ms,
+        median(throughput_p50_tokens_per_s) AS throughput_tokens_per_s,
+        max(uptime_percent_last_1d) AS uptime_percent
+    FROM core.openrouter_endpoints
+    GROUP BY openrouter_id
+),
+openrouter AS (
+    SELECT
+        'openrouter:' || listing.openrouter_id AS offer_id,
+        record.model_id,
+        'openrouter' AS upstream,
+        listing.openrouter_id AS upstream_model,
+        listing.variant,
+        record.quantization,
+        CASE WHEN listing.kind = 'chat' AND listing.expires_on < CAST($now AS DATE) THEN 'expired' ELSE listing.kind
+        END AS kind,
+        coalesce(listing.price_in_usd_per_mtok = 0 AND listing.price_out_usd_per_mtok = 0, false) AS is_free,
+        false AS is_local,
+        -- A 'contributor' tier is cheap because prompts are contributed.
+        CASE WHEN listing.openrouter_id LIKE '%-contributor' THEN true ELSE host_policy.may_train_on_prompts
+        END AS may_train_on_prompts,
+        listing.price_in_usd_per_mtok,
+        listing.price_out_usd_per_mtok,
+        listing.price_cache_read_usd_per_mtok,
+        listing.price_cache_write_usd_per_mtok,
+        listing.price_reasoning_usd_per_mtok,
+        listing.price_request_usd,
+        listing.price_image_usd,
+        listing.price_tiers_json,
+        'openrouter:' || listing.openrouter_id AS price_source,
+        least(listing.context_tokens, listing.endpoint_context_tokens) AS context_tokens,
+        listing.max_output_tokens,
+        coalesce(listing.input_modalities, []) AS input_modalities,
+        coalesce(listing.supported_parameters, []) AS supported_parameters,
+        listing.reasoning_is_mandatory,
+        coalesce(listing.supported_efforts, []) AS supported_efforts,
+        listing.default_effort,
+        listing.is_moderated,
+        endpoint_speed.latency_ms,
+        endpoint_speed.throughput_tokens_per_s,
+        endpoint_speed.uptime_percent,
+        listing.expires_on,
+        'openrouter' AS source,
+        listing.openrouter_id AS record_id,
+        listing.observed_at
+    FROM core.openrouter_listings AS listing
+    JOIN entity.model_records AS record
+        ON record.source = 'openrouter' AND record.record_id = listing.openrouter_id
+    LEFT JOIN host_policy USING (openrouter_id)
+    LEFT JOIN endpoint_speed USING (openrouter_id)
+),
+upstreams AS (
+    SELECT
+        listing.upstream || ':' || listing.upstream_model AS offer_id,
+        record.model_id,
+        listing.upstream,
+        listing.upstream_model,
+        record.variant,
+        coalesce(listing.quantization, record.quantization) AS quantization,
+        listing.kind,
+        false AS is_free,
+        listing.is_local,
+        CASE WHEN listing.is_local THEN false END AS may_train_on_prompts,
+        CASE WHEN listing.is_local THEN 0.0 END AS price_in_usd_per_mtok,
+        CASE WHEN listing.is_local THEN 0.0 END AS price_out_usd_per_mtok,
+        CASE WHEN listing.is_local THEN 'upstream:' || listing.upstream || ':' || listing.upstream_model
+        END AS price_source,
+        listing.context_tokens,
+        'upstream' AS source,
+        listing.upstream || ':' || listing.upstream_model AS record_id,
+        listing.observed_at
+    FROM core.upstream_listings AS listing
+    JOIN entity.model_records AS record
+        ON record.source = 'upstream' AND record.record_id = listing.upstream || ':' || listing.upstream_model
+),
+listed AS (
+    SELECT * FROM openrouter
+    UNION ALL BY NAME
+    SELECT * FROM upstreams
+)
+SELECT
+    listed.offer_id,
+    listed.model_id,
+    listed.upstream,
+    listed.upstream_model,
+    CAST(NULL AS VARCHAR) AS host_tag,
+    CAST(NULL AS VARCHAR) AS host_name,
+    listed.variant,
+    listed.quantization,
+    listed.kind,
+    listed.kind = 'chat' AS is_callable,
+    CASE listed.kind
+        WHEN 'chat' THEN NULL
+        WHEN 'batch' THEN 'batch only: not served through chat completions'
+        WHEN 'alias' THEN 'a moving alias: its target is offered under its own name'
+        WHEN 'router' THEN 'a router of the upstream, not a model'
+        WHEN 'expired' THEN 'expired on ' || coalesce(CAST(listed.expires_on AS VARCHAR), 'an unknown day')
+        WHEN 'base' THEN 'a base model: completes text, does not chat'
+        WHEN 'guard' THEN 'a guard model: classifies, does not chat'
+        WHEN 'embedding' THEN 'an embedding model: does not chat'
+        ELSE 'not a chat model: ' || listed.kind
+    END AS not_callable_reason,
+    listed.is_free,
+    listed.is_local,
+    listed.may_train_on_prompts,
+    listed.price_in_usd_per_mtok,
+    listed.price_out_usd_per_mtok,
+    listed.price_cache_read_usd_per_mtok,
+    listed.price_cache_write_usd_per_mtok,
+    listed.price_reasoning_usd_per_mtok,
+    listed.price_request_usd,
+    listed.price_image_usd,
+    listed.price_tiers_json,
+    listed.price_source,
+    listed.context_tokens,
+    listed.max_output_tokens,
+    coalesce(listed.input_modalities, []) AS input_modalities,
+    list_contains(listed.supported_parameters, 'tools') AS supports_tools,
+    list_contains(listed.supported_parameters, 'structured_outputs') AS supports_json_schema,
+    list_contains(listed.supported_parameters, 'response_format') AS supports_json_mode,
+    list_contains(listed.input_modalities, 'image') AS supports_vision,
+    list_contains(listed.input_modalities, 'audio') AS supports_audio,
+    list_has_any(listed.supported_parameters, ['reasoning', 'reasoning_effort']) AS supports_reasoning,
+    listed.reasoning_is_mandatory,
+    coalesce(listed.supported_efforts, []) AS supported_efforts,
+    listed.default_effort,
+    coalesce(listed.supported_parameters, []) AS supported_parameters,
+    listed.is_moderated,
+    CAST(listed.latency_ms AS DOUBLE) AS latency_ms,
+    CAST(listed.throughput_tokens_per_s AS DOUBLE) AS throughput_tokens_per_s,
+    CAST(listed.uptime_percent AS DOUBLE) AS uptime_percent,
+    listed.expires_on,
+    listed.source,
+    listed.record_id,
+    listed.observed_at
+FROM listed
+ORDER BY listed.offer_id
