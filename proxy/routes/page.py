@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from proxy.errors import InvalidRequestError, NothingPublishedError, UnknownModelError
 from proxy.routing import nearest
@@ -23,7 +23,7 @@ from warehouse.published import ContractMismatchError
 
 @get("/v1/models/chart", summary="A profile's whole ranking for a difficulty band, with quality intervals, compact")
 async def chart(
-    state: State, request: Request[Any, Any, Any], profile: str | None = None, band: str = "medium"
+    state: State, request: Request[Any, Any, Any], profile: FromQuery[str | None] = None, band: FromQuery[str] = "medium"
 ) -> Response[bytes]:
     runtime: Runtime = state.runtime
     evidence: Evidence = state.evidence
@@ -49,7 +49,7 @@ async def chart(
 
 
 @get("/v1/models/evidence", summary="The rows of the sources that a model's numbers come from")
-async def evidence(state: State, model: str) -> dict[str, Any]:
+async def evidence(state: State, model: FromQuery[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     known: Evidence = state.evidence
     selection = runtime.snapshot.names.get(model.lower())
@@ -110,6 +110,6 @@ async def traffic(state: State) -> dict[str, Any]:
 
 
 @get("/v1/decisions", summary="The last decisions of this worker, newest first")
-async def decisions(state: State, limit: Annotated[int, Parameter(ge=1, le=200)] = 20) -> dict[str, Any]:
+async def decisions(state: State, limit: Annotated[int, QueryParameter(ge=1, le=200)] = 20) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     return {"object": "list", "data": runtime.decisions.last(limit)}
