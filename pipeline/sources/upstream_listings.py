@@ -75,9 +75,8 @@ def parse_listing(body: bytes, sighting: Sighting, *, kind: str, is_local: bool)
     """
     found = values.document(body)
     name = next((name for name in ("data", "models") if isinstance(found, dict) and name in found), None)
-    listed = found if isinstance(found, list) else found[name] if name else None
-    if listed is not None and not listed:
-        listed = []
+    # A fresh Ollama says null where others say [].
+    listed = found if isinstance(found, list) else (found[name] or []) if name else None
     if not isinstance(listed, list):
         raise PayloadRefusedError("expected a list of models under 'data' or 'models'")
     rows, refused = values.rows(
