@@ -20,9 +20,7 @@ def candidate(offer_id: str, first_token_ms: float | None = None, **known: Any) 
     return Candidate(found, None, None, configuration)
 
 
-@pytest.mark.parametrize(
-    ("first_token_ms", "expected"), [(None, 10.0), (100.0, 1.0), (3_000.0, 6.0), (82_000.0, 164.0)]
-)
+@pytest.mark.parametrize(("first_ms", "expected"), [(None, 10.0), (100.0, 1.0), (3_000.0, 6.0), (82_000.0, 164.0)])
 def test_a_hedge_waits_for_the_candidates_own_time(first_ms: float | None, expected: float) -> None:
     """A model that thinks for 82 s is not hedged after three."""
     assert hedge_after_s(candidate("x:y", first_ms)) == expected
