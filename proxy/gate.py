@@ -78,6 +78,10 @@ class Gate:
                 await handler(request_id, headers, receive, send)
         except ProxyError as error:
             await respond_error(send, error, request_id)
+        except Exception:
+            # What went wrong inside is for the log, not for clients.
+            log.exception("request %s failed", request_id)
+            await respond_error(send, ProxyError("The proxy failed; its log says why."), request_id)
 
     def _check(self, headers: Headers) -> None:
         given = headers.get(b"x-api-key")

@@ -165,11 +165,11 @@ async def test_whatever_the_first_candidate_does_the_second_answers(tmp_path: Pa
 async def test_a_refused_connection_fails_over(tmp_path: Path) -> None:
     """Nobody listens there."""
     with fake.refusing_base_url() as nobody:
-        async with FakeUpstream() as second:
+        async with house(tmp_path) as at, FakeUpstream() as second:
             second.script("*", fake.answer("from second"))
-            async with serving(tmp_path, {"first": nobody, "second": second.base_url}) as proxy:
-                async with httpx.AsyncClient(base_url=proxy.url) as http:
-                    answer = await http.post("/v1/chat/completions", json={"model": "auto", "messages": HI})
+            bases = {"first": nobody, "second": second.base_url}
+            async with serving(tmp_path / "other", bases) as proxy:
+                answer = await at.http.post(f"{proxy.url}/v1/chat/completions", json={"model": "auto", "messages": HI})
 
     assert (
         answer.headers["x-orchestrator-attempts"],
@@ -194,9 +194,12 @@ async def test_a_break_amid_a_stream_is_an_error_and_nothing_is_made_again(tmp_p
         at.first.script("*", fake.break_mid_stream(["Hel"]))
         got: list[Any] = []
 
-        with pytest.raises(openai.APIError, match="failed amid the answer"):
+        async def read() -> None:
             async for chunk in await at.say(stream=True):
                 got.append(chunk)
+
+        with pytest.raises(openai.APIError, match="failed amid the answer"):
+            await read()
 
         assert text_of(got) == "Hel"
         assert len(at.second.calls) == 0
