@@ -59,10 +59,12 @@ class _Lines(logging.Handler):
             print(f"{self._elapsed_s():6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-@dg.logger(description="One line a table, every warning, and the reason of a failure.")
-def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
-    """Dagster's console logger, replaced by what a person wants to read."""
+def _terminal(context: dg.InitLoggerContext) -> logging.Logger:
     started = time.monotonic()
     logger = logging.Logger("terminal", level=logging.DEBUG)
     logger.addHandler(_Lines(lambda: time.monotonic() - started))
     return logger
+
+
+terminal_logger = dg.LoggerDefinition(_terminal, description="One line a table, every warning, and why a run failed.")
+"""What a person wants to read, instead of Dagster's console logger."""

@@ -164,11 +164,13 @@ def _checked(
     newest = max((load["observed_at"] for load in loads), default=None)
     rows_in = sum(load["rows_loaded"] for load in loads)
     refused = sum(load["rows_quarantined"] for load in loads)
-    results: Iterable[tuple[str, bool, dict[str, Any]]] = (
-        ("newest_payload_used", not problems, problems),
+    age = "nothing is held" if newest is None else f"{(now - newest).total_seconds() / 86400:.1f} days old"
+    results: Iterable[tuple[str, bool, str, dict[str, Any]]] = (
+        ("newest_payload_used", not problems, "; ".join(problems.values()), problems),
         (
             "is_fresh",
             source.is_optional if newest is None else now - newest <= source.stale_after,
+            f"{age}; older than {source.stale_after.total_seconds() / 86400:g} days is stale",
             {
                 "age_hours": round((now - newest).total_seconds() / 3600, 1) if newest else "nothing is held",
                 "stale_after_hours": source.stale_after.total_seconds() / 3600,
@@ -177,14 +179,16 @@ def _checked(
         (
             "few_rows_refused",
             refused <= QUARANTINED_AT_MOST * (rows_in + refused),
+            f"{refused} of {rows_in + refused} rows were refused: SELECT * FROM quarantine",
             {"rows_in": rows_in, "rows_quarantined": refused},
         ),
     )
-    for name, passed, metadata in results:
+    for name, passed, finding, metadata in results:
         yield dg.AssetCheckResult(
             asset_key=table_key(table),
             check_name=name,
             passed=passed,
+            description=None if passed else finding,
             severity=dg.AssetCheckSeverity.WARN,
             metadata=metadata,
         )

@@ -22,7 +22,7 @@ def reach(settings: Settings) -> list[tuple[bool, str]]:
         if payload.addresses or payload.needs(settings)
     ]
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda one: _reach(*one, settings), payloads))
+        return list(pool.map(lambda one: _reach(one[0], one[1], settings), payloads))
 
 
 def _reach(source: str, payload: Payload, settings: Settings) -> tuple[bool, str]:
