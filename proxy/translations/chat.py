@@ -159,9 +159,7 @@ def _count(found: Any, name: str) -> int:
 
 
 def is_whole_json(text: str) -> bool:
-    """Whether tool arguments are complete. None at all counts as complete: some tools take none."""
-    if not text.strip():
-        return True
+    """Whether tool arguments are complete. None at all are not: more may come, though some tools take none."""
     try:
         json.loads(text)
     except ValueError:
