@@ -115,7 +115,9 @@ def _ui(host: str, port: int, *, is_offline: bool) -> int:
     workspace = PROJECT_ROOT / "workspace.yaml"
     program = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace)]
     # Dagster reads the choice where it loads the definitions, in processes of its own.
-    env = {**os.environ, **({"ORCHESTRATOR_OFFLINE": "true"} if is_offline else {})}
+    # The command line's own advice to move to another one is no news to whoever started ours.
+    quiet = {"PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore::UserWarning,ignore::FutureWarning")}
+    env = {**os.environ, **quiet, **({"ORCHESTRATOR_OFFLINE": "true"} if is_offline else {})}
     options = ["--host", host, "--port", str(port), "--log-level", "warning", "--code-server-log-level", "warning"]
     try:
         return subprocess.call([*program, *options], env=env, cwd=PROJECT_ROOT)

@@ -50,7 +50,8 @@ def jobs(asset_keys: Sequence[dg.AssetKey]) -> list[dg.JobDefinition | dg.Unreso
     rhythms = [
         dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*_keys(keys, known)).downstream(),
+            # A step that makes several tables makes all of them.
+            selection=dg.AssetSelection.assets(*_keys(keys, known)).downstream().required_multi_asset_neighbors(),
             description=f"Fetch {', '.join(keys)}, then everything that depends on it ({why}).",
         )
         for name, keys, _, why in _RHYTHMS
