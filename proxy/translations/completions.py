@@ -93,7 +93,12 @@ def _as_text(answer: Mapping[str, Any], field: str) -> dict[str, Any]:
                     "index": choice.get("index", 0),
                     "text": text_of(said) if isinstance(said, dict) else "",
                     "logprobs": None,
-                    "finish_reason": choice.get("finish_reason"),
+                    "finish_reason": _reason(choice.get("finish_reason")),
                 }
             )
     return {**answer, "object": "text_completion", "choices": choices}
+
+
+def _reason(reason: Any) -> str | None:
+    """Legacy completions know three reasons."""
+    return reason if reason in ("stop", "length", "content_filter", None) else "stop"

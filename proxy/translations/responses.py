@@ -195,7 +195,7 @@ def _messages(given: Any) -> list[dict[str, Any]]:
         elif kind in ("function_call_output", "custom_tool_call_output"):
             turn = None
             messages += _call_output(item, where)
-        elif kind not in _RECORDS_ONLY:
+        elif not isinstance(kind, str) or kind not in _RECORDS_ONLY:
             raise InvalidRequestError(f"{where} has type {kind!r}, which cannot be passed on.", param=where)
     return [message for message in messages if not _is_hollow(message)]
 
@@ -331,7 +331,7 @@ def _each_tool(tools: Any) -> list[tuple[Mapping[str, Any], str | None]]:
             found.append((tool, None))
         elif kind == "local_shell":
             found.append((_LOCAL_SHELL, None))
-        elif kind not in _RUN_BY_OPENAI:
+        elif not isinstance(kind, str) or kind not in _RUN_BY_OPENAI:
             raise InvalidRequestError(f"tools[{i}] has type {kind!r}, which is not known.", param=f"tools[{i}].type")
     return found
 
