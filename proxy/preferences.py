@@ -102,6 +102,11 @@ class Preferences:
         """Whether nothing was asked for; then neither filter nor order need be applied."""
         return self is NONE or self == NONE
 
+    @property
+    def _arranges(self) -> bool:
+        is_sorted = self.sort is not None or bool(self.order_of_hosts) or not self.allow_fallbacks
+        return is_sorted or self.preferred_latency_ms is not None or self.preferred_throughput_tokens_per_s is not None
+
     def admits(self, offer: Offer) -> str | None:
         """Why the offer is out of the question; None when it is not."""
         # A host that the upstream chooses is filtered by the upstream: it gets the caller's object.
@@ -135,6 +140,8 @@ class Preferences:
         With `allow_fallbacks` off what may follow a failure is cut away: everything beyond the hosts in `order`, or,
         without such a list, all but the first (of each model, where the caller named several as `models`).
         """
+        if not self._arranges:
+            return list(ranked)
         groups: dict[str, int] = {}
         keyed = []
         for position, one in enumerate(ranked):

@@ -7,9 +7,9 @@ time and the breakers' state are handed in as a question: "is this candidate blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from proxy.candidates import WORDS, Candidate, Needs, Ranked
 from proxy.errors import InvalidRequestError, NoUpstreamError, RequirementsError, UnknownModelError
@@ -27,8 +27,21 @@ class Rejection(NamedTuple):
 
     ranked: Ranked
     filter: str
-    """Short word: unavailable, needs, context, breaker."""
+    """Short word: unavailable, needs, context, breaker, or a policy's own."""
     reason: str
+
+
+class Policy(Protocol):
+    """What else speaks against a candidate or for another order: the request's wishes, the key's limits."""
+
+    def rejects(self, candidate: Candidate) -> tuple[str, str] | None:
+        """Filter and reason, or None."""
+
+    def widen(self, ranked: Sequence[Ranked], snapshot: Snapshot) -> Sequence[Ranked]:
+        """The list with what may be considered beyond it."""
+
+    def arrange(self, ranked: Sequence[Ranked], *, names_models: bool) -> Sequence[Ranked]:
+        """Those that nothing speaks against, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +56,17 @@ class Wanted:
     needs: Needs
     tokens: int
     """Estimate of prompt and answer together."""
+    policy: Policy | None = None
+    first: Ranked | None = None
+    """Tried before all others: where the session is at home."""
 
     @property
-    def lists(self) -> tuple[tuple[Ranked, ...], ...]:
+    def lists(self) -> tuple[Sequence[Ranked], ...]:
         """The lists to go through, unfiltered, in order."""
-        if not self.selections:
-            return (self.snapshot.ranked[self.profile, self.band],)
-        return tuple(self.snapshot.named(one, self.profile, self.band) for one in self.selections)
+        if self.selections:
+            return tuple(self.snapshot.named(one, self.profile, self.band) for one in self.selections)
+        ranked = self.snapshot.ranked[self.profile, self.band]
+        return (ranked if self.policy is None else self.policy.widen(ranked, self.snapshot),)
 
     @property
     def is_named(self) -> bool:
@@ -77,6 +94,19 @@ def want(
 
 def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
     """What may be tried, best first. Lazy: breakers are asked when a candidate's turn comes."""
+    first = wanted.first
+    if first is not None:
+        if rejection(first, wanted, blocked) is None:
+            yield first
+        for one in candidates(replace(wanted, first=None), blocked):
+            if one.candidate is not first.candidate:
+                yield one
+        return
+    if wanted.policy is not None:
+        for one in arranged(wanted):
+            if blocked(one.candidate) is None:
+                yield one
+        return
     if not wanted.selections:
         for one in wanted.snapshot.eligible(wanted.profile, wanted.band, wanted.needs):
             if fits(one.candidate, wanted.tokens) and blocked(one.candidate) is None:
@@ -86,6 +116,12 @@ def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
         for one in wanted.snapshot.named(selection, wanted.profile, wanted.band):
             if rejection(one, wanted, blocked) is None:
                 yield one
+
+
+def arranged(wanted: Wanted) -> Sequence[Ranked]:
+    """What a policy leaves, in the order it asks for; breakers aside."""
+    chosen, _ = explain(wanted, lambda _: None)
+    return chosen
 
 
 def fits(candidate: Candidate, tokens: int) -> bool:
@@ -105,6 +141,10 @@ def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bo
     if not fits(candidate, wanted.tokens):
         window = f"{candidate.context_tokens:,}" if candidate.context_tokens else "unknown"
         return Rejection(one, "context", f"its window is {window} tokens, the call needs about {wanted.tokens:,}")
+    if wanted.policy is not None:
+        found = wanted.policy.rejects(candidate)
+        if found is not None:
+            return Rejection(one, *found)
     reason = blocked(candidate)
     return None if reason is None else Rejection(one, "breaker", reason)
 
@@ -117,7 +157,7 @@ def explain(wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> 
     chosen: list[Ranked] = []
     rejected: list[Rejection] = []
     seen: set[int] = set()
-    for list_ in wanted.lists:
+    for list_ in wanted.lists if wanted.first is None else ((wanted.first,), *wanted.lists):
         for one in list_:
             if id(one.candidate) in seen:
                 continue
@@ -127,6 +167,11 @@ def explain(wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> 
                 chosen.append(one)
             else:
                 rejected.append(found)
+    if wanted.policy is not None:
+        chosen = list(wanted.policy.arrange(chosen, names_models=len(wanted.selections) > 1))
+    if wanted.first is not None:
+        home = wanted.first.candidate
+        chosen.sort(key=lambda one: one.candidate is not home)
     return chosen, rejected
 
 
@@ -160,6 +205,10 @@ def no_candidate(wanted: Wanted) -> RequirementsError | NoUpstreamError | Unknow
         parts.append(f"{removed['context']} have a window under {wanted.tokens:,} tokens (widest: {widest:,})")
     if removed.get("unavailable"):
         parts.append(f"{removed['unavailable']} cannot be called here")
+    for filter_, count in removed.items():
+        if filter_ not in ("needs", "context", "unavailable"):
+            example = next(one.reason for one in rejected if one.filter == filter_)
+            parts.append(f"{count} are ruled out by the {filter_} (such as: {example})")
     way = "Name no model, or ask for less" if wanted.selections else "Ask for less"
     return RequirementsError(f"No candidate fits the request: {'; '.join(parts)}. {way}.", removed)
 
