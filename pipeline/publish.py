@@ -229,7 +229,7 @@ def published(
             raise dg.Failure(str(error), allow_retries=False) from error
         if removed := clear_leftovers(places):
             context.log.info(f"Removed what a stopped publisher left: {', '.join(removed)}")
-        marked = stamp(clock.now(), context.run_id)
+        marked = stamp(clock.now(), context.run.run_id)
         staging = places.publications / f"{_STAGING_PREFIX}{os.getpid()}-{marked.publication_id}.duckdb"
         stage(connection, staging, marked)
         findings = checks.gate(connection, CATALOG, places.published)

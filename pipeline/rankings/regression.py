@@ -176,7 +176,8 @@ def _numbers(term: Term, rows: Columns, scales: Mapping[str, tuple[float, float]
 
 
 def _diagonal(term: Term, rows: Columns, scales: Mapping[str, tuple[float, float]]) -> Vector:
-    return np.asarray(np.square(_numbers(term, rows, scales)), dtype=np.float64)
+    numbers = _numbers(term, rows, scales)
+    return numbers * numbers
 
 
 def _resemblance(factor: Factor, left: Vector, right: Vector, scales: Mapping[str, tuple[float, float]]) -> Matrix:
@@ -185,10 +186,10 @@ def _resemblance(factor: Factor, left: Vector, right: Vector, scales: Mapping[st
         centre, scale = scales[factor.column]
         return np.outer(np.nan_to_num((left - centre) / scale), np.nan_to_num((right - centre) / scale))
     if factor.kind == "known":
-        return known.astype(np.float64)
+        return np.asarray(known, dtype=np.float64)
     difference = np.nan_to_num(left)[:, None] - np.nan_to_num(right)[None, :]
     if factor.kind == "smooth":
         return np.asarray(known * np.exp(-0.5 * (difference / factor.length) ** 2), dtype=np.float64)
     if factor.kind == "same":
-        return (known & (difference == 0)).astype(np.float64)
+        return np.asarray(known & (difference == 0), dtype=np.float64)
     raise ValueError(f"{factor.column}: a factor is linear, smooth, same or known, not {factor.kind!r}")

@@ -28,8 +28,9 @@ COLUMNS: dict[str, str] = {
         "output_modalities VARCHAR[], tokenizer VARCHAR, supported_parameters VARCHAR[], "
         f"{_PRICES}, price_reasoning_usd_per_mtok DOUBLE, price_web_search_usd DOUBLE, "
         "price_audio_usd_per_mtok DOUBLE, price_tiers_json VARCHAR, supported_efforts VARCHAR[], "
-        "default_effort VARCHAR, reasoning_is_mandatory BOOLEAN, knowledge_cutoff VARCHAR, expires_on DATE, aa_intelligence_index DOUBLE, "
-        "aa_coding_index DOUBLE, aa_agentic_index DOUBLE, design_arena_json VARCHAR, observed_at TIMESTAMP"
+        "default_effort VARCHAR, reasoning_is_mandatory BOOLEAN, knowledge_cutoff VARCHAR, expires_on DATE, "
+        "aa_intelligence_index DOUBLE, aa_coding_index DOUBLE, aa_agentic_index DOUBLE, design_arena_json VARCHAR, "
+        "observed_at TIMESTAMP"
     ),
     "core.openrouter_endpoints": (
         "openrouter_id VARCHAR, canonical_slug VARCHAR, host_name VARCHAR, host_tag VARCHAR, quantization VARCHAR, "

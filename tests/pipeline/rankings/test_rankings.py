@@ -174,7 +174,8 @@ def test_costs_of_a_ranking_are_the_sum_of_their_signals(ranked: duckdb.DuckDBPy
 
 def test_own_calls_forget(world: duckdb.DuckDBPyConnection) -> None:
     world.execute(
-        'INSERT INTO core.outcomes (attempt_id, offer_id, "at", outcome, is_streamed, first_content_ms, total_ms) VALUES '
+        'INSERT INTO core.outcomes (attempt_id, offer_id, "at", outcome, is_streamed, first_content_ms, total_ms) '
+        "VALUES "
         "('1', 'o', $now::TIMESTAMP - INTERVAL 7 DAY, 'answered', true, 100, 200), "
         "('2', 'o', $now::TIMESTAMP - INTERVAL 14 DAY, 'answered', true, 100, 200)",
         {"now": NOW},
