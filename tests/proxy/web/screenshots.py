@@ -1,0 +1,117 @@
+"""`python -m tests.proxy.web.screenshots`: take the pictures of the page that the documents show.
+
+The publication is the one in use on this machine, or the invented market with `--invented`; answers come from a fake
+upstream on loopback, so that nothing is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, Page
+
+from tests.fake_upstream import FakeUpstream, answer, status
+from tests.proxy.web.browser import CHROMIUM, browser, market_proxy, window
+from warehouse.connect import PROJECT_ROOT, locations
+
+TO = PROJECT_ROOT / "docs" / "screenshots"
+PROMPT = "Prove that the square root of two is irrational, then show why the proof fails for four."
+ANSWER = (
+    "Suppose √2 = p/q in lowest terms. Then p² = 2q², so p² is even and with it p; write p = 2r. Then 2r² = q², so q "
+    "is even too, and p/q was not in lowest terms. For four the step from “p² is divisible by four” to “p is "
+    "divisible by four” fails: p = 2 already divides."
+)
+CALLS = (
+    ("Hello!", "balanced"),
+    ("Write a Python function that merges two sorted lists, with tests.", "balanced"),
+    ("Translate 'good morning' into Danish.", "budget"),
+    (PROMPT, "quality"),
+    ("Summarise this thread in three sentences.", "speed"),
+)
+SHOTS: Mapping[str, Mapping[str, Any]] = {
+    "page-light": {"color_scheme": "light"},
+    "page-dark": {"color_scheme": "dark"},
+    "page-narrow": {"color_scheme": "light", "viewport": {"width": 400, "height": 860}},
+}
+
+
+async def _call_some(url: str, upstream: FakeUpstream) -> None:
+    """A little traffic, some of it failing over."""
+    usage = {"prompt_tokens": 420, "completion_tokens": 610}
+    upstream.default = answer(ANSWER, usage=usage)
+    async with httpx.AsyncClient(base_url=url) as client:
+        for number, (prompt, profile) in enumerate(CALLS):
+            if number in (1, 3):
+                upstream.script("*", status(503), status(429, retry_after=20), answer(ANSWER, usage=usage))
+            body = {"model": f"auto:{profile}", "messages": [{"role": "user", "content": prompt}]}
+            await client.post("/v1/chat/completions", json=body)
+            upstream.script("*", upstream.default)
+
+
+async def _settle(page: Page) -> None:
+    await page.locator("#ranking tbody tr").nth(3).wait_for()
+    await page.fill("#prompt", PROMPT)
+    await page.click("#explain")
+    await page.locator(".chosen-model").wait_for()
+    # The dearest point of the front that is no extreme shows the most about itself.
+    points = page.locator(".point.on-front")
+    await points.nth(max(0, await points.count() - 3)).focus()
+    await page.locator("#evidence .signals, #evidence .records").first.wait_for()
+    await page.wait_for_timeout(200)
+
+
+async def _shoot(chromium: Browser, url: str, to: Path) -> list[Path]:
+    made = []
+    for name, options in SHOTS.items():
+        async with window(chromium, url, **options) as opened:
+            page = opened.page
+            await _settle(page)
+            await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+            made.append(to / f"{name}.png")
+            await page.screenshot(path=made[-1], full_page=True)
+            if name == "page-light":
+                for part, selector in (("rankings", "#rankings"), ("decision", "#try")):
+                    made.append(to / f"{part}.png")
+                    await page.locator(selector).screenshot(path=made[-1])
+            if opened.problems:
+                raise SystemExit("\n".join(opened.problems))
+    return made
+
+
+async def take(to: Path, published: Path | None) -> list[Path]:
+    """Take them all; returns the files."""
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        async with FakeUpstream() as upstream, market_proxy(Path(directory), upstream, published=published) as served:
+            await _call_some(served.url, upstream)
+            async with browser() as chromium:
+                return await _shoot(chromium, served.url, to)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proxy.web.screenshots")
+    parser.add_argument("--invented", action="store_true", help="show the invented market, not this machine's rankings")
+    parser.add_argument("--published", type=Path, default=locations().published, help="publication to show")
+    parser.add_argument("--to", type=Path, default=TO, help=f"directory (default {TO})")
+    chosen = parser.parse_args(arguments)
+    if CHROMIUM is None:
+        print("There is no chromium on this machine; set CHROMIUM to its path.", file=sys.stderr)
+        return 1
+    if not chosen.invented and not chosen.published.exists():
+        print(f"No publication at {chosen.published}. Run: orchestrator refresh, or use --invented", file=sys.stderr)
+        return 1
+    for path in asyncio.run(take(chosen.to, None if chosen.invented else chosen.published)):
+        print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
