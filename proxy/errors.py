@@ -4,16 +4,20 @@
     ├── CallerError                     the request is at fault; nothing was called
     │   ├── InvalidRequestError         400
     │   ├── UnauthorizedError           401
+    │   ├── BudgetSpentError            402, the key's money is gone until a day or month ends
+    │   ├── NotAllowedError             403, the key does not allow it
     │   ├── UnknownRouteError           404
     │   ├── UnknownModelError           404, with the nearest names
     │   ├── MethodNotAllowedError       405
     │   ├── BodyTooLargeError           413
-    │   └── UnsupportedBodyError        415
+    │   ├── UnsupportedBodyError        415
+    │   └── KeyLimitError               429, the key's own limit of calls, tokens or money in use
     ├── NoCandidateError                nothing that could be called would do
     │   ├── NothingPublishedError       503, no rankings in memory
     │   ├── NoUpstreamError             503, names the variable to set
     │   └── RequirementsError           400, names what the request asks for and how many candidates each filter removed
-    ├── OverloadedError                 429, the proxy itself is at its limit
+    ├── OverloadedError                 429, what could answer is at its limit of calls
+    ├── LedgerUnavailableError          503, a key's limits cannot be checked
     ├── AttemptError                    one attempt failed; the failover loop decides what follows
     │   ├── UnreachableError            no connection, or none in time
     │   ├── StalledError                connected, then silent for too long
@@ -70,6 +74,30 @@ class UnauthorizedError(CallerError):
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
+
+
+class BudgetSpentError(CallerError):
+    """The key's budget is spent until its day or month ends. Not 429: clients try those again at once."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "budget_spent"
+
+
+class NotAllowedError(CallerError):
+    """The key is good, but not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
+class KeyLimitError(CallerError):
+    """The key is at one of its own limits; it passes by itself."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
 
 
 class UnknownRouteError(CallerError):
@@ -153,6 +181,13 @@ class OverloadedError(ProxyError):
     status = 429
     type = "rate_limit_error"
     code = "overloaded"
+
+
+class LedgerUnavailableError(ProxyError):
+    """The limits of a key cannot be checked, and without that it is not served."""
+
+    status = 503
+    code = "ledger_unavailable"
 
 
 class AttemptError(ProxyError):

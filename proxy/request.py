@@ -60,8 +60,11 @@ class ChatRequest:
     needs: Needs
     prompt_tokens: int
     output_tokens: int
+    """As limited by the caller, else a reserve."""
     effort: str | None
     own_fields: dict[str, Any] = field(default_factory=dict)
+    limit_tokens: int | None = None
+    """The caller's own limit of the answer; None when it set none."""
 
     @property
     def tokens(self) -> int:
@@ -110,6 +113,7 @@ def read_chat(data: bytes, profile_header: str | None = None) -> ChatRequest:
         body=body,
         prompt_tokens=prompt_tokens,
         output_tokens=_TOKENS_RESERVED if limit is None else limit,
+        limit_tokens=limit,
         needs=needs,
         effort=_effort(body),
         **choice(body, profile_header),

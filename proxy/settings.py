@@ -19,8 +19,10 @@ class SettingsError(ValueError):
     """A variable holds something that cannot be meant. The text names the variable and what is expected."""
 
 
-def _setting(default: Any, meaning: str, *, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high})
+def _setting(
+    default: Any, meaning: str, *, low: float | None = None, high: float | None = None, words: tuple[str, ...] = ()
+) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "words": words})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,37 @@ class Settings:
     echo_asked_model: bool = _setting(
         False, "answers carry the model name that was asked for, not the one that answered"
     )
+    data_collection: str = _setting(
+        "deny",
+        "allow or deny: whether hosts that may train on prompts answer calls that name a model; "
+        "a request's own provider.data_collection wins",
+        words=("allow", "deny"),
+    )
+    affinity: bool = _setting(
+        True, "a session stays with the endpoint whose cache is warm, unless moving is cheaper or better by a margin"
+    )
+    upstream_concurrency: int | None = _setting(
+        None,
+        "most calls that an upstream is sent at a time by one worker; a row's own concurrency wins",
+        low=1,
+        high=1_000_000,
+    )
+    queue_length: int = _setting(
+        64, "most calls that wait for a place at an upstream that has such a limit", low=0, high=100_000
+    )
+    queue_wait_s: float = _setting(
+        2.0, "longest wait for such a place; then the next candidate is asked", low=0, high=600
+    )
+    cache_mb: int = _setting(
+        0, "memory for answers to requests that are meant to repeat; 0 keeps none", low=0, high=65_536
+    )
+    cache_s: float = _setting(3600.0, "how long such an answer is kept", low=1, high=31_536_000)
+    hedge_share: float = _setting(
+        0.0,
+        "share of calls that may ask a second candidate when the first is slow to speak; 0 never does",
+        low=0,
+        high=1,
+    )
     log_calls: bool = _setting(True, "one JSON line a call on standard error; never holds prompts or answers")
 
 
@@ -84,7 +117,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         name = PREFIX + one.name.upper()
         text = env.get(name, "").strip()
         if text:
-            values[one.name] = _parsed(name, text, str(one.type), one.metadata["low"], one.metadata["high"])
+            known = one.metadata
+            if known["words"] and text.lower() not in known["words"]:
+                raise SettingsError(f"{name} must be {' or '.join(known['words'])}, not {text!r}.")
+            values[one.name] = _parsed(name, text, str(one.type), known["low"], known["high"])
+            if known["words"]:
+                values[one.name] = text.lower()
     return Settings(**values)
 
 
