@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from proxy.admission import Places
 from proxy.answers import Usage
 from proxy.breaker import Ticket
 from proxy.candidates import Ranked
@@ -18,6 +19,7 @@ from proxy.costs import cost_usd
 from proxy.difficulty import Assessment
 from proxy.limits import NO_WISH, Tightened
 from proxy.metrics import Metrics
+from proxy.policies import Plan
 from proxy.request import ChatRequest
 from proxy.routing import Wanted
 from warehouse.outcomes import Outcome
@@ -45,7 +47,9 @@ class Call:
     caller_is_gone: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     skipped: list[tuple[Ranked, str]] = field(default_factory=list)
-    """Candidates whose turn came but whose dialect would have lost the caller's meaning."""
+    """Candidates whose turn came but whose dialect would have lost the caller's meaning, or that had no place left."""
+    plan: Plan | None = None
+    """What the request's wishes, its key and its session made of it."""
 
     @property
     def profile(self) -> str | None:
@@ -70,6 +74,7 @@ class Attempt:
         "first_content",
         "number",
         "outcome",
+        "place",
         "ranked",
         "started",
         "status",
@@ -104,6 +109,8 @@ class Attempt:
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
         self.dropped: tuple[str, ...] = ()
+        self.place: Places | None = None
+        """Given back when the attempt ends."""
         call.attempts.append(self)
 
     def end(
@@ -122,6 +129,8 @@ class Attempt:
         if self.ended is not None:
             return
         now = self.ended = self._clock.monotonic()
+        if self.place is not None:
+            self.place.give_back()
         self.outcome, self.cause = outcome, cause
         self._tell_breakers(now, against, rest_s, is_lasting)
         offer = self.ranked.candidate.offer
@@ -186,14 +195,15 @@ class Attempt:
 
     def _count(self, outcome: str, upstream: str, model_id: str) -> None:
         metrics = self._metrics
-        metrics.attempts.labels(upstream, model_id, outcome).inc()
+        metrics.attempt(upstream, model_id, outcome).inc()
+        of_upstream = metrics.of_upstream(upstream)
         if self.first_content is not None:
-            metrics.first_content_seconds.labels(upstream).observe(self.first_content - self.started)
+            of_upstream.first_content_seconds.observe(self.first_content - self.started)
         if self.usage is not None:
-            metrics.tokens.labels(upstream, "in").inc(self.usage.prompt_tokens or 0)
-            metrics.tokens.labels(upstream, "out").inc(self.usage.completion_tokens or 0)
+            of_upstream.tokens_in.inc(self.usage.prompt_tokens or 0)
+            of_upstream.tokens_out.inc(self.usage.completion_tokens or 0)
         if self.cost_usd:
-            metrics.cost_usd.labels(upstream).inc(self.cost_usd)
+            of_upstream.cost_usd.inc(self.cost_usd)
 
     def summary(self) -> dict[str, Any]:
         """For people: an error's list of attempts, a decision's record."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -368,6 +369,7 @@ _BY_UPSTREAM_NAME: Mapping[str, str] = {
 }
 
 
+@cache
 def dialect_of(kind: str, upstream: str = "", base_url: str = "") -> str:
     """Name of the dialect of an upstream: its kind, or for kind `openai` the vendor that its address or name tells."""
     if kind != "openai":

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy.admission import Admission
 from proxy.answers import StreamScanner, read_completion, usage_of
 from proxy.attempts import Attempt, Call, OutcomeSink
 from proxy.bodies import prepare
@@ -23,7 +24,14 @@ from proxy.causes import Cause, Repair, classify, classify_success
 from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
 from proxy.clock import Clock, Limit
 from proxy.dialects import Disqualified
-from proxy.errors import AttemptError, AttemptsFailedError, BrokenAnswerError, MalformedAnswerError, StalledError
+from proxy.errors import (
+    AttemptError,
+    AttemptsFailedError,
+    BrokenAnswerError,
+    MalformedAnswerError,
+    OverloadedError,
+    StalledError,
+)
 from proxy.limits import Limits, limits
 from proxy.metrics import Metrics
 from proxy.routing import candidates, explain, no_candidate
@@ -103,6 +111,7 @@ class Failover:
         settings: Settings,
         metrics: Metrics,
         outcomes: OutcomeSink,
+        admission: Admission | None = None,
     ) -> None:
         self._transport = transport
         self._breakers = breakers
@@ -110,6 +119,7 @@ class Failover:
         self._settings = settings
         self._metrics = metrics
         self._outcomes = outcomes
+        self._admission = admission
 
     async def answer(self, call: Call) -> Answer:
         """The first answer of the candidates in their order.
@@ -120,16 +130,29 @@ class Failover:
         again: list[_Turn] = []
         refusals: list[_Refusal] = []
         larger_than = 0
+        full: set[str] = set()
+        plan = call.plan
+        most_attempts = (plan.routing.max_attempts if plan is not None else None) or self._settings.max_attempts
         for turn in self._order(call, spent, again):
             ranked, candidate = turn.ranked, turn.ranked.candidate
-            if len(call.attempts) >= self._settings.max_attempts or self._clock.monotonic() >= call.deadline:
+            if len(call.attempts) >= most_attempts or self._clock.monotonic() >= call.deadline:
                 break
             if (candidate.context_tokens or 0) <= larger_than and larger_than:
                 continue
+            place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
+            if place is not None and not place.take_now():
+                client = plan.key.name if plan is not None and plan.key is not None else ""
+                if candidate.offer.upstream in full or not await place.take(client, call.deadline):
+                    full.add(candidate.offer.upstream)
+                    call.skipped.append((ranked, f"{candidate.offer.upstream} is at its limit of {place.places} calls"))
+                    continue
             tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic(), is_forced=turn.is_forced)
             if tickets is None:
+                if place is not None:
+                    place.give_back()
                 continue
             attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+            attempt.place = place
             try:
                 return await self._attempt(attempt, turn.repairs)
             except _NotTriedError as error:
@@ -137,6 +160,8 @@ class Failover:
                 call.skipped.append((ranked, str(error)))
                 for ticket in tickets:
                     ticket.breaker.abandoned(ticket)
+                if place is not None:
+                    place.give_back()
             except RefusedError as error:
                 cause = error.cause
                 attempt.status = error.status
@@ -166,7 +191,15 @@ class Failover:
         for refusal in refusals:
             if refusal.blames_caller:
                 return Answer(refusal.attempt, refusal.error.status, refusal.error.body)
+        if full and not call.attempts:
+            names = ", ".join(sorted(full))
+            raise OverloadedError(f"Every place at {names} is taken; try again soon.", headers={"retry-after": "1"})
         raise self._failure(call, refusals)
+
+    def blocked(self, candidate: Candidate) -> str | None:
+        """The breaker that keeps a candidate from being tried now, in words."""
+        breaker = self._breakers.blocks(candidate.breaker_keys, self._clock.monotonic())
+        return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
 
     def _takes_along(self, candidate: Candidate, cause: Cause) -> tuple[str, ...]:
         """What else cannot work in this call, now that this failed: keys of breakers, or a vendor."""
@@ -181,13 +214,11 @@ class Failover:
 
     def _order(self, call: Call, spent: set[str], again: list[_Turn]) -> Iterator[_Turn]:
         """Whose turn it is. Breakers are asked late, so that one that opened meanwhile is seen."""
-        now = self._clock.monotonic
 
         def blocked(candidate: Candidate) -> str | None:
             if spent and not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate))):
                 return "tried before in this call"
-            breaker = self._breakers.blocks(candidate.breaker_keys, now())
-            return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
+            return self.blocked(candidate)
 
         is_empty = True
         for ranked in candidates(call.wanted, blocked):
@@ -207,7 +238,12 @@ class Failover:
     async def _attempt(self, attempt: Attempt, repairs: tuple[Repair, ...]) -> Answer:
         call, candidate = attempt.call, attempt.ranked.candidate
         request = call.request
-        prepared = prepare(request, candidate, repairs)
+        plan = call.plan
+        if plan is None:
+            prepared = prepare(request, candidate, repairs)
+        else:
+            session = plan.session.key if plan.session is not None else None
+            prepared = prepare(request, candidate, repairs, plan.preferences, session)
         if isinstance(prepared, Disqualified):
             raise _NotTriedError(prepared.reason)
         attempt.dropped = prepared.dropped

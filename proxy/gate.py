@@ -12,7 +12,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from proxy.errors import MethodNotAllowedError, ProxyError, UnauthorizedError, envelope
+from proxy.errors import MethodNotAllowedError, NotAllowedError, ProxyError, UnauthorizedError, envelope
+from proxy.policies import CALLER
 from proxy.runtime import Runtime
 from proxy.web import FILES
 from proxy.web import serve as serve_page
@@ -29,6 +30,10 @@ Handler = Callable[[str, Headers, Receive, Send], Awaitable[None]]
 """A model call: request id, the request's headers, and ASGI's two ends."""
 
 OPEN_PATHS = frozenset(("/health", "/health/ready"))
+OPERATORS_PATHS = frozenset(
+    ("/v1/status/breakers/open", "/v1/status/breakers/close", "/v1/traffic", "/v1/decisions", "/metrics")
+)
+"""What tells of other keys' calls, or changes how they are served."""
 _JSON = (b"content-type", b"application/json")
 _MOST_ID_BYTES = 128
 
@@ -48,6 +53,8 @@ class Gate:
         self._app = app
         self._handlers = handlers
         self._key = api_key.encode() if api_key else None
+        self._keyring = runtime.policies.keyring
+        self._is_open = self._key is None and not self._keyring
         self._any_origin = "*" in cors_origins
         self._origins = frozenset(origin.encode() for origin in cors_origins)
 
@@ -67,8 +74,8 @@ class Gate:
                 await _respond(send, 204, b"", [(b"x-request-id", request_id.encode())])
                 return
         try:
-            if self._key is not None and path not in OPEN_PATHS:
-                self._check(headers)
+            if not self._is_open and path not in OPEN_PATHS:
+                self._check(headers, scope["method"], path)
             handler = self._handlers.get(path)
             if handler is None:
                 await self._app(scope, receive, _with_id(send, request_id, is_head=scope["method"] == "HEAD"))
@@ -83,16 +90,23 @@ class Gate:
             log.exception("request %s failed", request_id)
             await respond_error(send, ProxyError("The proxy failed; its log says why."), request_id)
 
-    def _check(self, headers: Headers) -> None:
+    def _check(self, headers: Headers, method: str, path: str) -> None:
         given = headers.get(b"x-api-key")
         if given is None:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             given = token.strip() if scheme.lower() == b"bearer" else b""
-        if not hmac.compare_digest(given, self._key or b""):
+        if self._key is not None and hmac.compare_digest(given, self._key):
+            return
+        key = self._keyring.find(given) if self._keyring else None
+        problem = "The key is missing or wrong" if key is None else key.problem(self.runtime.clock.now().date())
+        if key is None or problem is not None:
             raise UnauthorizedError(
-                "The key is missing or wrong; send it as `Authorization: Bearer ...` or `x-api-key`.",
+                f"{problem}; send a good one as `Authorization: Bearer ...` or `x-api-key`.",
                 headers={"www-authenticate": "Bearer"},
             )
+        if not key.is_operator and path in OPERATORS_PATHS:
+            raise NotAllowedError(f"{method} {path} is for operators, and the key {key.name} is none.")
+        CALLER.set(key)
 
     def _with_cors(self, origin: bytes | None, send: Send) -> Send:
         if origin is None or not (self._any_origin or origin in self._origins):

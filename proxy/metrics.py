@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -14,6 +15,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
+
+
+class OfUpstream(NamedTuple):
+    """An upstream's own counters: looking them up by label costs more than counting."""
+
+    first_content_seconds: Histogram
+    tokens_in: Counter
+    tokens_out: Counter
+    cost_usd: Counter
 
 
 class Metrics:
@@ -75,6 +85,28 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=at,
         )
+
+        self._attempts: dict[tuple[str, str, str], Counter] = {}
+        self._of_upstream: dict[str, OfUpstream] = {}
+
+    def attempt(self, upstream: str, model_id: str, outcome: str) -> Counter:
+        """The counter of such attempts."""
+        found = self._attempts.get((upstream, model_id, outcome))
+        if found is None:
+            found = self._attempts[upstream, model_id, outcome] = self.attempts.labels(upstream, model_id, outcome)
+        return found
+
+    def of_upstream(self, upstream: str) -> OfUpstream:
+        """What is counted for each upstream."""
+        found = self._of_upstream.get(upstream)
+        if found is None:
+            found = self._of_upstream[upstream] = OfUpstream(
+                self.first_content_seconds.labels(upstream),
+                self.tokens.labels(upstream, "in"),
+                self.tokens.labels(upstream, "out"),
+                self.cost_usd.labels(upstream),
+            )
+        return found
 
     def render(self) -> bytes:
         """The text Prometheus reads: of all workers when there are several."""

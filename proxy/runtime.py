@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from proxy.breaker import BreakerRule, Breakers
+from proxy.call_log import CallLog
 from proxy.client import AiohttpTransport, Transport
 from proxy.clock import Clock
 from proxy.decisions import Decisions
@@ -46,6 +48,7 @@ class Runtime:
             BreakerRule(settings.breaker_failures, settings.breaker_cooldown_s, settings.breaker_cooldown_cap_s)
         )
         self.outcomes = OutcomeLog(outcomes_directory, f"proxy-{os.getpid()}", clock)
+        self.call_log = CallLog()
         self.scorer = Scorer.load()
         self.decisions = Decisions(clock, self.metrics)
         self.accounts = self._accounts()
@@ -72,6 +75,10 @@ class Runtime:
     async def running(self) -> AsyncIterator[None]:
         """Read the publication, then run what runs in the background; stop it all on leaving."""
         await self.live.refresh()
+        # What lives as long as the worker need not be looked at by every collection.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         self.outcomes.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
         try:
@@ -82,3 +89,4 @@ class Runtime:
                 await watching
             await self.transport.close()
             await self.outcomes.close()
+            self.call_log.flush()

@@ -35,6 +35,8 @@ class Account:
     """Why no call can be sent there, in words that say what to do; None when calls can be sent."""
     headers: Mapping[str, str] = field(repr=False)
     urls: Mapping[str, str]
+    concurrency: int | None = None
+    """Most calls at a time; None sets no limit."""
 
     @property
     def breaker_key(self) -> str:
@@ -71,6 +73,7 @@ def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, se
         problem=problem,
         headers=headers,
         urls={name: upstream.base_url + path for name, path in ENDPOINTS.items()},
+        concurrency=upstream.concurrency or settings.upstream_concurrency,
     )
 
 

@@ -6,7 +6,6 @@ Plain ASGI, called by the gate. Upstream bytes go to the client as they are; wha
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from typing import Any
 
@@ -29,8 +28,6 @@ from proxy.request import read_chat
 from proxy.routing import want
 from proxy.runtime import Runtime
 from proxy.upstreams import no_upstream
-
-calls_log = logging.getLogger("proxy.calls")
 
 _DISCONNECT_GRACE_S = 0.02
 """A call that ends sooner never looks whether its client is still there."""
@@ -175,19 +172,7 @@ class ChatRoute:
         if call is not None:
             runtime.decisions.note(call.request_id, call)
         if runtime.settings.log_calls:
-            last = call.attempts[-1] if call is not None and call.attempts else None
-            line = {
-                "request_id": request_id,
-                "status": status,
-                "ms": round(seconds * 1000, 1),
-                "profile": label,
-                "offer": last.ranked.candidate.offer.offer_id if last else None,
-                "attempts": len(call.attempts) if call else 0,
-                "outcome": last.outcome if last else None,
-                "cause": last.cause if last else None,
-                "cost_usd": last.cost_usd if last else None,
-            }
-            calls_log.info("%s", msgspec.json.encode(line).decode())
+            runtime.call_log.append(call, request_id, status, seconds)
 
 
 class _Client:
