@@ -83,6 +83,7 @@ def record(decision_id: str, call: Call) -> dict[str, Any]:
         "skipped": [{"offer": one.candidate.offer.offer_id, "reason": reason} for one, reason in call.skipped],
         "dropped_fields": list(call.attempts[-1].dropped) if call.attempts else [],
         "cost_usd": sum(attempt.cost_usd or 0.0 for attempt in call.attempts),
+        **(call.plan.record() if call.plan is not None else {}),
     }
 
 

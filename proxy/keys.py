@@ -99,6 +99,11 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._by_hash)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything about any of them must be counted."""
+        return any(key.is_limited for key in self._by_name.values())
+
     def find(self, token: str | bytes) -> Key | None:
         """The row of a key as a client sends it; None when there is none. Switched-off and ended ones are found too."""
         return self._by_hash.get(hash_of(token))

@@ -187,6 +187,15 @@ class Policies:
             marketplaces=frozenset(name for name, one in accounts.items() if one.dialect == "openrouter"),
         )
 
+    def open(self) -> None:
+        """Open the ledger, where a key has limits. Blocks on the disk."""
+        if self.keyring.is_limited:
+            self.ledger.open()
+
+    async def close(self) -> None:
+        """Write what waits."""
+        await self.ledger.close()
+
     def plan(
         self,
         request: ChatRequest,

@@ -20,6 +20,7 @@ from proxy.failover import Failover
 from proxy.guard import Guard
 from proxy.metrics import Metrics
 from proxy.outcomes import OutcomeLog
+from proxy.policies import Policies
 from proxy.settings import Settings
 from proxy.snapshot import LiveSnapshot, Snapshot
 from proxy.upstreams import Account, account
@@ -52,10 +53,14 @@ class Runtime:
         self.scorer = Scorer.load()
         self.decisions = Decisions(clock, self.metrics)
         self.accounts = self._accounts()
+        places_of = {name: one.concurrency for name, one in self.accounts.items() if one.concurrency is not None}
+        self.policies = Policies.load(settings, environment, outcomes_directory.parent, clock, self.accounts, places_of)
         self.published = published
         self.live = LiveSnapshot(published, lambda: self.accounts, clock, settings.reload_poll_s)
         self.transport = transport or AiohttpTransport(self.guard, settings.connect_timeout_s)
-        self.failover = Failover(self.transport, self.breakers, clock, settings, self.metrics, self.outcomes)
+        self.failover = Failover(
+            self.transport, self.breakers, clock, settings, self.metrics, self.outcomes, self.policies.admission
+        )
 
     def _accounts(self) -> dict[str, Account]:
         return {
@@ -79,6 +84,7 @@ class Runtime:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
+        self.policies.open()
         self.outcomes.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
         try:
@@ -88,5 +94,6 @@ class Runtime:
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
             await self.transport.close()
+            await self.policies.close()
             await self.outcomes.close()
             self.call_log.flush()

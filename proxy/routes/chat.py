@@ -24,8 +24,8 @@ from proxy.errors import (
 from proxy.failover import Answer
 from proxy.gate import Headers, Receive, Send, respond_error
 from proxy.limits import NO_WISH, Tightened
+from proxy.policies import Plan
 from proxy.request import read_chat
-from proxy.routing import want
 from proxy.runtime import Runtime
 from proxy.upstreams import no_upstream
 
@@ -94,6 +94,8 @@ class ChatRoute:
             data = await read_body(headers, receive, runtime.settings.max_body_bytes)
             call = self._call(request_id, headers, data, started)
             client.watch(call)
+            if call.plan is not None and call.plan.key is not None:
+                await self._reserve(call, call.plan)
             status = await self._serve(call, client)
         except ProxyError as error:
             status = error.status
@@ -120,32 +122,71 @@ class ChatRoute:
         if not snapshot.is_servable:
             raise NoUpstreamError(no_upstream(runtime.accounts))
         assessment = runtime.scorer.assess(request.body)
-        wanted = want(snapshot, request.names, request.profile, assessment.band, request.needs, request.tokens)
+        plan = runtime.policies.plan(request, headers, snapshot, assessment, runtime.failover.blocked)
         wish = _wish(headers)
         total_s = runtime.settings.total_timeout_s
         if wish.total_s is not None:
             total_s = min(total_s, wish.total_s)
-        return Call(request_id, "chat", request, wanted, assessment, started, started + total_s, wish)
+        deadline = started + total_s
+        return Call(request_id, "chat", request, plan.wanted, plan.assessment, started, deadline, wish, plan=plan)
+
+    async def _reserve(self, call: Call, plan: Plan) -> None:
+        runtime = self._runtime
+        attempts = plan.routing.max_attempts or runtime.settings.max_attempts
+        await runtime.policies.reserve(plan, call.request, runtime.failover.blocked, attempts)
 
     async def _serve(self, call: Call, client: _Client) -> int:
+        if self._runtime.policies.cache is not None and await self._recall(call, client):
+            return 200
         if call.request.is_stream:
             client.keep_alive(self._runtime.settings.keepalive_s, _head(call, None))
         answer = await self._runtime.failover.answer(call)
         await client.quiet()
         if answer.rest is None:
             await _whole(call, answer, client.send)
+            self._keep(call, answer, [answer.body])
             return answer.status
         if not client.has_started:
             await client.send(
                 {"type": "http.response.start", "status": 200, "headers": [*_head(call, answer), *_STREAM_HEADERS]}
             )
+        is_kept = call.plan is not None and call.plan.cache_key is not None
+        pieces = [answer.body]
         async with aclosing(answer.rest) as rest:  # type: ignore[type-var]
             if answer.body:
                 await client.send({"type": "http.response.body", "body": answer.body, "more_body": True})
             async for piece in rest:
+                if is_kept:
+                    pieces.append(piece)
                 await client.send({"type": "http.response.body", "body": piece, "more_body": True})
         await client.send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._keep(call, answer, pieces)
         return 200
+
+    async def _recall(self, call: Call, client: _Client) -> bool:
+        """Answer from memory, where that is switched on and such a request was answered before."""
+        plan = call.plan
+        kept = None if plan is None else self._runtime.policies.recall(plan, call.request, call.endpoint)
+        if kept is None:
+            return False
+        form = _STREAM_HEADERS if kept.is_stream else [(b"content-type", b"application/json")]
+        length = [] if kept.is_stream else [(b"content-length", str(len(kept.body)).encode())]
+        head = [*_head(call, None), *kept.headers, (b"x-orchestrator-cache", b"hit"), *form, *length]
+        await client.send({"type": "http.response.start", "status": 200, "headers": head})
+        await client.send({"type": "http.response.body", "body": kept.body})
+        return True
+
+    def _keep(self, call: Call, answer: Answer, pieces: list[bytes]) -> None:
+        attempt = answer.attempt
+        if call.plan is None or call.plan.cache_key is None or answer.status != 200 or attempt.outcome != "answered":
+            return
+        self._runtime.policies.keep(
+            call.plan,
+            b"".join(pieces),
+            attempt.ranked.candidate.headers,
+            is_stream=call.request.is_stream,
+            cost_usd=attempt.cost_usd,
+        )
 
     async def _fail(self, error: ProxyError, call: Call | None, request_id: str, client: _Client) -> None:
         await client.quiet()
@@ -170,6 +211,8 @@ class ChatRoute:
         counter.inc()
         self._seconds.observe(seconds)
         if call is not None:
+            if call.plan is not None:
+                runtime.policies.settle(call, call.plan)
             runtime.decisions.note(call.request_id, call)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
