@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).parent / "upstreams.toml"
 
 KINDS = ("openrouter", "openai", "ollama", "vllm", "llamacpp", "lmstudio")
 
-_FIELDS = {"base_url", "base_url_env", "api_key_env", "kind", "is_local", "enabled"}
+_FIELDS = {"base_url", "base_url_env", "api_key_env", "kind", "is_local", "enabled", "concurrency"}
 
 
 class UpstreamsError(ValueError):
@@ -36,6 +36,8 @@ class Upstream:
     """Name of the variable that holds the key; None where no key is needed."""
     is_local: bool
     """A server of the user's own: its models cost nothing."""
+    concurrency: int | None = None
+    """Most calls that one worker of the proxy sends it at a time; None leaves it to the proxy's setting."""
 
     def api_key(self, environment: Mapping[str, str]) -> str | None:
         """The key, or None when it is not set. Never log it."""
@@ -74,6 +76,9 @@ def _upstream(path: Path, name: str, row: object, env: Mapping[str, str]) -> Ups
     for field, expected in (("enabled", bool), ("is_local", bool), ("kind", str), ("base_url", str)):
         if field in row and not isinstance(row[field], expected):
             raise UpstreamsError(f"{where}: {field} must be a {'true or false' if expected is bool else 'string'}.")
+    concurrency = row.get("concurrency")
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise UpstreamsError(f"{where}: concurrency must be a whole number of at least 1.")
     if row.get("enabled") is False:
         return None
     kind = row.get("kind", "openai")
@@ -89,4 +94,5 @@ def _upstream(path: Path, name: str, row: object, env: Mapping[str, str]) -> Ups
         kind=kind,
         api_key_env=row.get("api_key_env"),
         is_local=bool(row.get("is_local", False)),
+        concurrency=concurrency,
     )
