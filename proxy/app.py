@@ -80,6 +80,7 @@ def create_app(
             status.prometheus,
             status.status,
             status.set_breaker,
+            status.key,
             decisions.route_prompt,
             decisions.route_body,
             decisions.decision,

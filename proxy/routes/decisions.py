@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -10,29 +11,26 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from proxy.candidates import WORDS, Candidate
+from proxy.candidates import WORDS
 from proxy.decisions import shown, shown_rejection
 from proxy.errors import UnknownRouteError
+from proxy.policies import CALLER
 from proxy.request import read_chat
-from proxy.routing import explain, want
+from proxy.routing import explain
 from proxy.runtime import Runtime
 from proxy.upstreams import no_upstream
 
 
-def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
+def explanation(runtime: Runtime, data: bytes, limit: int, headers: Mapping[bytes, bytes] = {}) -> dict[str, Any]:
     """What a chat call with this body would do, and why; nothing is called."""
     request = read_chat(data)
     snapshot = runtime.snapshot
-    assessment = runtime.scorer.assess(request.body)
-    wanted = want(snapshot, request.names, request.profile, assessment.band, request.needs, request.tokens)
-    now = runtime.clock.monotonic()
-
-    def blocked(candidate: Candidate) -> str | None:
-        breaker = runtime.breakers.blocks(candidate.breaker_keys, now)
-        return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
-
+    plan = runtime.policies.plan(
+        request, headers, snapshot, runtime.scorer.assess(request.body), runtime.failover.blocked
+    )
+    wanted, assessment = plan.wanted, plan.assessment
     # With nothing to call, what a key would bring is worth more than a list of missing keys.
-    chosen, rejected = explain(wanted, blocked, assumes_keys=not snapshot.is_servable)
+    chosen, rejected = explain(wanted, runtime.failover.blocked, assumes_keys=not snapshot.is_servable)
     removed: dict[str, int] = {}
     for one in rejected:
         removed[one.filter] = removed.get(one.filter, 0) + 1
@@ -53,6 +51,7 @@ def explanation(runtime: Runtime, data: bytes, limit: int) -> dict[str, Any]:
         "removed": removed,
         "candidates": [shown(one) for one in chosen[:limit]],
         "rejected": [shown_rejection(one) for one in rejected[:limit]],
+        **plan.record(),
     }
 
 
@@ -75,13 +74,15 @@ async def route_prompt(
 
 @post("/v1/route", status_code=HTTP_200_OK, summary="Explain where this chat call would go; calls nothing")
 async def route_body(state: State, request: Request[Any, Any, Any], limit: Limit = 10) -> dict[str, Any]:
-    return explanation(state.runtime, await request.body(), limit)
+    return explanation(state.runtime, await request.body(), limit, dict(request.scope["headers"]))
 
 
 @get("/v1/decisions/{decision_id:str}", summary="What became of a call, by the x-orchestrator-decision of its answer")
 async def decision(state: State, decision_id: FromPath[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     found = runtime.decisions.get(decision_id)
-    if found is None:
+    caller = CALLER.get()
+    # Whose it is not shall not even learn that there is one.
+    if found is None or (caller is not None and not caller.is_operator and found.get("key") != caller.name):
         raise UnknownRouteError(f"No decision {decision_id!r} is remembered by this worker; it keeps the last 2,000.")
     return found

@@ -11,8 +11,11 @@ from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from proxy import metrics
+from proxy.answer_cache import AnswerCache
 from proxy.breaker import Breaker
-from proxy.errors import InvalidRequestError, UnknownRouteError
+from proxy.budgets import LedgerError
+from proxy.errors import InvalidRequestError, LedgerUnavailableError, UnknownRouteError
+from proxy.policies import CALLER
 from proxy.runtime import Runtime
 
 
@@ -104,6 +107,10 @@ async def status(state: State) -> dict[str, Any]:
             for one in runtime.accounts.values()
         ],
         "breakers": breakers,
+        "admission": runtime.policies.admission.state(),
+        "sessions": len(runtime.policies.sessions),
+        "cache": _cache(runtime.policies.cache),
+        "limits_problem": runtime.policies.ledger.problem,
         "outcomes": {
             "written": runtime.outcomes.written,
             "waiting": runtime.outcomes.waiting,
@@ -111,6 +118,41 @@ async def status(state: State) -> dict[str, Any]:
             "problem": runtime.outcomes.problem,
         },
     }
+
+
+def _cache(cache: AnswerCache | None) -> dict[str, int] | None:
+    if cache is None:
+        return None
+    return {"entries": len(cache), "bytes": cache.bytes, "hits": cache.hits, "misses": cache.misses}
+
+
+@get("/v1/key", summary="The key that this request is made with: what it allows, has spent, and has running")
+async def key(state: State) -> dict[str, Any]:
+    runtime: Runtime = state.runtime
+    caller = CALLER.get()
+    if caller is None:
+        return {"name": None, "is_operator": True, "limits": {}}
+    limits = {
+        name: getattr(caller, name)
+        for name in (
+            "profiles",
+            "models",
+            "requests_per_minute",
+            "tokens_per_minute",
+            "concurrency",
+            "budget_usd_per_day",
+            "budget_usd_per_month",
+            "expires_on",
+        )
+        if getattr(caller, name) is not None
+    }
+    found: dict[str, Any] = {"name": caller.name, "is_operator": caller.is_operator, "limits": limits}
+    if caller.is_limited:
+        try:
+            found["usage"] = await runtime.policies.ledger.usage(caller)
+        except LedgerError as error:
+            raise LedgerUnavailableError(f"What the key has used cannot be read now: {error}.") from error
+    return found
 
 
 @post("/v1/status/breakers/{action:str}", status_code=HTTP_200_OK, summary="Open or close a breaker by hand")
