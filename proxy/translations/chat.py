@@ -165,3 +165,19 @@ def is_whole_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def read_chunks(events: bytes) -> list[dict[str, Any]]:
+    """The JSON objects of whole server-sent events, in order. `[DONE]`, comments and what is no object are left out."""
+    found: list[dict[str, Any]] = []
+    for one in events.split(b"\n\n"):
+        lines = [line[5:] for line in one.split(b"\n") if line.startswith(b"data:")]
+        if not lines:
+            continue
+        try:
+            parsed = json.loads(b"\n".join(lines))
+        except ValueError:
+            continue
+        if isinstance(parsed, dict):
+            found.append(parsed)
+    return found

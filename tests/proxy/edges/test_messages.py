@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from proxy.errors import InvalidRequestError
+from proxy.translations.chat import read_chunks
 from proxy.translations.messages import StreamTranslator, count_tokens, error_body, from_chat, to_chat
 from tests.proxy.edges.chat_streams import WHOLE, answers, chunk, json_values, streamed
 
@@ -446,3 +447,11 @@ def test_count_tokens_grows_with_what_is_sent() -> None:
     assert 1 <= small < 10
     assert 900 < long < 1_100
     assert seen > 1_500
+
+
+def test_chunks_are_read_from_relayed_events() -> None:
+    relayed = (
+        b': alive\n\ndata: {"a":\ndata: 1}\n\nevent: x\ndata:{"b":2}\n\ndata: {"bad\n\ndata: [1]\n\ndata: [DONE]\n\n'
+    )
+
+    assert read_chunks(relayed) == [{"a": 1}, {"b": 2}]
