@@ -220,9 +220,10 @@ class Policies:
         answers_for = None
         if names:
             names, preferences = self._without_suffixes(names, preferences, snapshot)
-            habit = self._profile_of_habit(names, snapshot) if profile is None else None
+            habit = self._profile_of_habit(names, snapshot)
             if habit is not None:
-                answers_for, names, profile = names[0], (), habit
+                # A profile that is asked for in so many words is meant more than what a name of habit stands for.
+                answers_for, names, profile = names[0], (), profile or habit
         profile = _allowed(profile, names, key, snapshot)
         wanted = want(snapshot, names, profile, assessment.band, request.needs, request.tokens)
         is_restricted = key is not None and (key.models is not None or key.has_budget)

@@ -1,0 +1,358 @@
+"""Policies as clients meet them: a real proxy on loopback, fake upstreams behind it, plain HTTP before it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proxy.keys import hash_of
+from tests.fake_upstream import FakeUpstream, answer, status, stream
+from tests.proxy.publication import offer
+from tests.proxy.serving import Served, serving
+from warehouse.published import Offer
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+PATH = "/v1/chat/completions"
+
+
+class Place:
+    """A proxy, its upstreams by name, and a client."""
+
+    def __init__(self, proxy: Served, upstreams: dict[str, FakeUpstream], client: httpx.AsyncClient) -> None:
+        self.proxy = proxy
+        self.up = upstreams
+        self.client = client
+
+    async def ask(self, key: str | None = None, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+        sent = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], **body}
+        bearer = {"authorization": f"Bearer {key}"} if key else {}
+        return await self.client.post(PATH, json=sent, headers={**bearer, **(headers or {})})
+
+    async def decision(self, response: httpx.Response, key: str | None = None) -> dict[str, Any]:
+        bearer = {"authorization": f"Bearer {key}"} if key else {}
+        found = await self.client.get(f"/v1/decisions/{response.headers['x-orchestrator-decision']}", headers=bearer)
+        return found.json()  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def place(
+    directory: Path,
+    names: Sequence[str] = ("one", "two"),
+    offers: Sequence[Offer] | None = None,
+    keys: str | None = None,
+    **how: Any,
+) -> AsyncIterator[Place]:
+    environment = dict(how.pop("environment", {}))
+    if keys is not None:
+        file = directory / "keys.toml"
+        file.write_text(keys)
+        environment["ORCHESTRATOR_KEYS"] = str(file)
+    async with AsyncExitStack() as stack:
+        upstreams = {name: await stack.enter_async_context(FakeUpstream()) for name in names}
+        for name, up in upstreams.items():
+            up.script("*", answer(f"I am {name}"))
+        bases = {name: up.base_url for name, up in upstreams.items()}
+        proxy = await stack.enter_async_context(serving(directory, bases, offers, environment=environment, **how))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=proxy.url, timeout=20))
+        yield Place(proxy, upstreams, client)
+
+
+def row(name: str, **fields: Any) -> str:
+    """A row of keys.toml whose key is `sk-<name>`."""
+    lines = [f'[{name}]\nsha256 = "{hash_of(f"sk-{name}")}"']
+    lines += [f"{field} = {json.dumps(value)}" for field, value in fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def said(response: httpx.Response) -> str:
+    assert response.status_code == 200, response.text
+    return str(response.json()["choices"][0]["message"]["content"])
+
+
+async def test_a_key_opens_what_it_allows_and_nothing_else(tmp_path: Path) -> None:
+    """Without a key nothing; with one its profiles, its models, and no operator's paths."""
+    keys = (
+        row("alice", profiles=["budget"])
+        + row("bob", models=["vendor-two/*"])
+        + row("olga", is_operator=True)
+        + row("gone", enabled=False)
+    )
+    async with place(tmp_path, keys=keys) as at:
+        assert (await at.ask()).status_code == 401
+        assert (await at.ask("sk-nobody")).status_code == 401
+        gone = await at.ask("sk-gone")
+        assert gone.status_code == 401
+        assert "switched off" in gone.json()["error"]["message"]
+        # The budget profile ranks in reverse: alice's own default is the only one she may use.
+        assert said(await at.ask("sk-alice")) == "I am two"
+        refused = await at.ask("sk-alice", model="auto:balanced")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
+        assert said(await at.ask("sk-bob")) == "I am two"
+        assert (await at.ask("sk-bob", model="vendor-one/model")).status_code == 400
+        bearer = {"authorization": "Bearer sk-alice"}
+        assert (await at.client.get("/v1/decisions", headers=bearer)).status_code == 403
+        breakers = "/v1/status/breakers/close"
+        assert (await at.client.post(breakers, json={"key": "x"}, headers=bearer)).status_code == 403
+        operator = {"authorization": "Bearer sk-olga"}
+        assert (await at.client.get("/v1/decisions", headers=operator)).status_code == 200
+        theirs = await at.ask("sk-bob")
+        decision = theirs.headers["x-orchestrator-decision"]
+        assert (await at.client.get(f"/v1/decisions/{decision}", headers=bearer)).status_code == 404
+        assert (await at.decision(theirs, "sk-bob"))["key"] == "bob"
+
+
+async def test_a_budget_is_spent_by_what_calls_report_and_then_refuses(tmp_path: Path) -> None:
+    """Three calls of 4 cents, two whole and one streamed, spend a dime; a failed one spent nothing."""
+    async with place(tmp_path, ("one",), keys=row("alice", budget_usd_per_day=0.1)) as at:
+        at.up["one"].script("*", status(500), answer("hello", cost=0.04), stream(cost=0.04), answer("again", cost=0.04))
+        assert (await at.ask("sk-alice", max_tokens=10)).status_code == 502
+        bearer = {"authorization": "Bearer sk-alice"}
+        after_failure = (await at.client.get("/v1/key", headers=bearer)).json()
+        assert after_failure["usage"]["spent_usd_this_day"] == 0
+        assert after_failure["usage"]["running"] == 0
+        for streamed in (False, True, False):
+            assert (await at.ask("sk-alice", max_tokens=10, stream=streamed)).status_code == 200
+        refused = await at.ask("sk-alice", max_tokens=10)
+        about = (await at.client.get("/v1/key", headers=bearer)).json()
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_spent")
+    assert int(refused.headers["retry-after"]) > 0
+    assert about["usage"]["spent_usd_this_day"] == pytest.approx(0.12)
+    assert about["usage"]["reserved_usd_this_day"] == 0
+    assert about["limits"] == {"budget_usd_per_day": 0.1}
+
+
+async def test_two_hundred_calls_at_once_overshoot_a_budget_by_at_most_one(tmp_path: Path) -> None:
+    """Through every layer: what was answered is what was paid, and the last call is the only one that may exceed."""
+    async with place(tmp_path, ("one",), keys=row("alice", budget_usd_per_day=0.5)) as at:
+        at.up["one"].script("*", answer("hello", cost=0.05))
+        found = await asyncio.gather(*(at.ask("sk-alice", max_tokens=20_000) for _ in range(200)))
+        answered = [one for one in found if one.status_code == 200]
+        usage = (await at.client.get("/v1/key", headers={"authorization": "Bearer sk-alice"})).json()["usage"]
+
+    assert {one.status_code for one in found} <= {200, 402, 429}
+    assert 0.05 * len(answered) < 0.5 + 0.05
+    assert usage["spent_usd_this_day"] == pytest.approx(0.05 * len(answered))
+    assert (usage["reserved_usd_this_day"], usage["running"]) == (0, 0)
+    assert all("retry-after" in one.headers for one in found if one.status_code != 200)
+
+
+async def test_hanging_up_before_the_usage_comes_is_not_free(tmp_path: Path) -> None:
+    """What was served is estimated and charged, and the lease is given back."""
+    async with place(tmp_path, ("one",), keys=row("alice", budget_usd_per_day=1.0)) as at:
+        at.up["one"].script("*", stream(["Hel", "lo"], stall_after=1))
+        body = {"model": "auto", "messages": [{"role": "user", "content": "hi " * 2000}], "stream": True}
+        bearer = {"authorization": "Bearer sk-alice"}
+        async with at.client.stream("POST", PATH, json=body, headers=bearer) as response:
+            async for _ in response.aiter_bytes():
+                break
+        usage: dict[str, Any] = {"running": 1}
+        async with asyncio.timeout(10):
+            while usage["running"]:
+                usage = (await at.client.get("/v1/key", headers=bearer)).json()["usage"]
+
+    assert usage["spent_usd_this_day"] > 0.001
+    assert usage["reserved_usd_this_day"] == 0
+
+
+async def test_calls_at_a_time_are_bounded_by_the_key(tmp_path: Path) -> None:
+    """The second waits for nobody: it is told to try again."""
+    async with place(tmp_path, ("one",), keys=row("alice", concurrency=1)) as at:
+        at.up["one"].script("*", stream(["a", "b"], stall_after=1))
+        running = asyncio.create_task(at.ask("sk-alice", stream=True))
+        await at.up["one"].wait_for_calls(1)
+        refused = await at.ask("sk-alice")
+        at.up["one"].release()
+        assert (await running).status_code == 200
+        at.up["one"].script("*", answer("free again"))
+        assert said(await at.ask("sk-alice")) == "free again"
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert refused.headers["retry-after"] == "1"
+
+
+async def test_openrouters_fields_choose_among_upstreams(tmp_path: Path) -> None:
+    """Only, ignore, a sort, a ceiling, a suffix; and no fallbacks means one try."""
+    offers = [
+        offer("vendor/model", upstream="one", upstream_model="m1", price_in_usd_per_mtok=3.0, latency_ms=100.0),
+        offer("vendor/model", upstream="two", upstream_model="m2", throughput_tokens_per_s=500.0, latency_ms=900.0),
+    ]
+    async with place(tmp_path, offers=offers) as at:
+        assert said(await at.ask()) == "I am one"
+        assert said(await at.ask(provider={"only": ["two"]})) == "I am two"
+        assert said(await at.ask(provider={"ignore": ["one"]})) == "I am two"
+        assert said(await at.ask(provider={"order": ["two"]})) == "I am two"
+        assert said(await at.ask(provider={"sort": "price"})) == "I am two"
+        assert said(await at.ask(provider={"sort": "latency"})) == "I am one"
+        assert said(await at.ask(provider={"max_price": {"prompt": 2}})) == "I am two"
+        assert said(await at.ask(model="vendor/model:nitro")) == "I am two"
+        assert said(await at.ask(model="vendor/model:floor")) == "I am two"
+        named = await at.ask(provider={"only": ["two"], "enforce_distillable_text": True})
+        assert named.headers["x-orchestrator-dropped"] == "provider.enforce_distillable_text"
+        assert "provider" not in at.up["two"].calls[-1].body
+        nothing = await at.ask(provider={"only": ["elsewhere"]})
+        assert nothing.status_code == 400
+        assert "not served by elsewhere" in nothing.json()["error"]["message"]
+        wrong = await at.ask(provider={"sort": "beauty"})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "provider.sort")
+
+        at.up["one"].script("*", status(500))
+        before = len(at.up["two"].calls)
+        alone = await at.ask(provider={"allow_fallbacks": False})
+        assert alone.status_code == 502
+        assert alone.headers["x-orchestrator-attempts"] == "1"
+        assert len(at.up["two"].calls) == before
+
+
+async def test_our_own_object_is_strict_and_does_what_it_says(tmp_path: Path) -> None:
+    """An unknown field is 400 with those there are; difficulty, profile and attempts are obeyed."""
+    async with place(tmp_path) as at:
+        unknown = await at.ask(routing={"profil": "speed"})
+        assert unknown.status_code == 400
+        assert "known are profile, difficulty" in unknown.json()["error"]["message"]
+        fixed = await at.ask(routing={"difficulty": 0.9})
+        assert fixed.headers["x-orchestrator-difficulty"] == "0.90 hard"
+        assert (await at.ask(routing={"difficulty": "off"})).headers["x-orchestrator-difficulty"].endswith("medium")
+        assert said(await at.ask(routing={"profile": "budget"})) == "I am two"
+        at.up["one"].script("*", status(500))
+        assert (await at.ask(routing={"max_attempts": 1})).status_code == 502
+        assert said(await at.ask()) == "I am two"
+        assert all("routing" not in call.body for up in at.up.values() for call in up.calls)
+
+
+async def test_openrouter_is_told_the_host_the_policy_and_the_session(tmp_path: Path) -> None:
+    """A named model's hosts must not train on prompts unless that is allowed; a stable id keeps a host's cache warm."""
+    offers = [offer("vendor/model", upstream="one", host_tag="deepinfra/fp8")]
+    async with place(tmp_path, ("one",), offers, kind="openrouter") as at:
+        await at.ask(model="vendor/model")
+        await at.ask(model="vendor/model", provider={"data_collection": "allow", "quantizations": ["fp8", "unknown"]})
+        await at.ask()
+        first, second, third = (call.body for call in at.up["one"].calls)
+
+    assert first["provider"]["data_collection"] == "deny"
+    assert first["provider"]["order"] == ["deepinfra/fp8"]
+    assert first["provider"]["allow_fallbacks"] is False
+    assert second["provider"]["data_collection"] == "allow"
+    assert second["provider"]["quantizations"] == ["fp8", "unknown"]
+    assert third["provider"] == {"only": ["deepinfra/fp8"]}
+    assert len(first["session_id"]) == 32
+    assert "hi" not in first["session_id"]
+
+
+async def test_a_session_stays_where_its_cache_is_warm(tmp_path: Path) -> None:
+    """The first turn failed over; the second goes to where the first was answered, and the record has the sum."""
+    offers = [
+        offer(
+            f"vendor-{name}/model",
+            upstream=name,
+            upstream_model=name,
+            price_cache_read_usd_per_mtok=0.1,
+        )
+        for name in ("one", "two")
+    ]
+    async with place(tmp_path, offers=offers) as at:
+        at.up["one"].script("*", status(503), answer("I am one"))
+        turn = [{"role": "user", "content": "a long story " * 200}]
+        headers = {"x-session-id": "s1"}
+        assert said(await at.ask(messages=turn, headers=headers)) == "I am two"
+        turn += [{"role": "assistant", "content": "ok"}, {"role": "user", "content": "go on"}]
+        second = await at.ask(messages=turn, headers=headers)
+        assert said(second) == "I am two"
+        found = (await at.decision(second))["session"]
+        other = await at.ask(messages=turn, headers={"x-session-id": "s2"})
+        assert said(other) == "I am one"
+        free = await at.ask(messages=turn, headers=headers, routing={"affinity": False})
+        assert said(free) == "I am one"
+
+    assert (found["source"], found["stays"]) == ("x-session-id", True)
+    assert found["stay"]["total_usd"] < found["move"]["total_usd"]
+    assert found["stay"]["warm_tokens"] > 0
+
+
+async def test_a_session_leaves_an_endpoint_that_fails(tmp_path: Path) -> None:
+    """Staying is a wish, not a promise."""
+    async with place(tmp_path) as at:
+        headers = {"x-session-id": "s1"}
+        assert said(await at.ask(headers=headers)) == "I am one"
+        at.up["one"].script("*", status(503))
+        assert said(await at.ask(headers=headers)) == "I am two"
+        at.up["one"].script("*", answer("back"))
+        assert said(await at.ask(headers=headers)) == "I am two"
+
+
+async def test_names_of_habit_get_a_profile_where_they_cannot_be_called(tmp_path: Path) -> None:
+    """A small model's name means budget, an unknown one stays an error."""
+    async with place(tmp_path) as at:
+        found = await at.ask(model="claude-haiku-4-5-20251001")
+        assert said(found) == "I am two"
+        assert found.headers["x-orchestrator-profile"] == "budget"
+        assert (await at.decision(found))["answers_for"] == "claude-haiku-4-5-20251001"
+        assert said(await at.ask(model="claude-sonnet-4-5")) == "I am one"
+        assert (await at.ask(model="no-such-model")).status_code == 404
+        assert said(await at.ask(model="vendor-one/model")) == "I am one"
+        assert said(await at.ask(model="claude-haiku-4-5", routing_profile="balanced")) == "I am one"
+
+
+async def test_answers_that_are_meant_to_repeat_are_kept_when_that_is_switched_on(tmp_path: Path) -> None:
+    """Whole and streamed, per key; sampled ones only by force; and never when it is off."""
+    async with place(tmp_path, ("one",), cache_mb=8, keys=row("alice") + row("bob")) as at:
+        up = at.up["one"]
+        up.script("*", *(answer(f"answer {i}") for i in range(20)))
+        first = await at.ask("sk-alice", temperature=0)
+        again = await at.ask("sk-alice", temperature=0)
+        assert said(first) == said(again) == "answer 0"
+        assert again.headers["x-orchestrator-cache"] == "hit"
+        assert again.headers["x-orchestrator-model"] == "vendor-one/model"
+        assert "x-orchestrator-cache" not in first.headers
+        assert said(await at.ask("sk-bob", temperature=0)) == "answer 1"
+        assert said(await at.ask("sk-alice")) == "answer 2"
+        assert said(await at.ask("sk-alice")) == "answer 3"
+        assert said(await at.ask("sk-alice", temperature=0, routing={"cache": "off"})) == "answer 4"
+        streamed = [await at.ask("sk-alice", temperature=0, stream=True) for _ in range(2)]
+        assert streamed[0].text == streamed[1].text
+        assert streamed[0].text.count("[DONE]") == 1
+        assert len(up.calls) == 6
+        assert (await at.decision(again, "sk-alice"))["cache"] == "hit"
+
+
+async def test_an_upstream_is_sent_no_more_than_its_share(tmp_path: Path) -> None:
+    """The call that finds no place goes to the next candidate; where there is none it is told to come back."""
+    async with place(tmp_path, upstream_concurrency=1, queue_length=0) as at:
+        at.up["one"].script("*", stream(["a", "b"], stall_after=1))
+        running = asyncio.create_task(at.ask(stream=True))
+        await at.up["one"].wait_for_calls(1)
+        moved = await at.ask()
+        assert said(moved) == "I am two"
+        (skipped,) = (await at.decision(moved))["skipped"]
+        assert skipped["reason"] == "one is at its limit of 1 calls"
+        refused = await at.ask(model="vendor-one/model")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "overloaded")
+        assert refused.headers["retry-after"] == "1"
+        at.up["one"].release()
+        assert (await running).status_code == 200
+        at.up["one"].script("*", answer("free again"))
+        assert said(await at.ask()) == "free again"
+        assert (await at.client.get("/v1/status")).json()["admission"]["one"]["running"] == 0
+
+
+async def test_a_short_queue_waits_for_a_place(tmp_path: Path) -> None:
+    """Rather than paying another upstream at once."""
+    async with place(tmp_path, ("one",), upstream_concurrency=1) as at:
+        at.up["one"].script("*", stream(["a", "b"], stall_after=1), answer("after you"))
+        running = asyncio.create_task(at.ask(stream=True))
+        await at.up["one"].wait_for_calls(1)
+        waiting = asyncio.create_task(at.ask())
+        async with asyncio.timeout(5):
+            while (await at.client.get("/v1/status")).json()["admission"]["one"]["waiting"] != 1:
+                pass
+        at.up["one"].release()
+        assert (await running).status_code == 200
+        assert said(await waiting) == "after you"
