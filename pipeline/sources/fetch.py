@@ -68,7 +68,9 @@ class Fetcher:
 
         Raises `FetchError` with address and cause. A host that could not be connected to is not tried again.
         """
-        host = urlsplit(url).netloc
+        scheme, host = urlsplit(url)[:2]
+        if scheme not in ("http", "https") or not host:
+            raise FetchError(f"{_shown(url)}: not an http(s) address")
         with self._lock:
             known = self._unreachable.get(host)
         if known is not None:
@@ -81,9 +83,9 @@ class Fetcher:
                 if attempt == self.limits.attempts:
                     with self._lock:
                         self._unreachable[host] = cause
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-                    raise FetchError(f"{_shown(url)}: {_cause(error)}") from error
+            except httpx.InvalidURL as error:
+                raise FetchError(f"{_shown(url)}: {_cause(error)}") from error
+            except httpx.HTTPError as error:
                 cause, pause = _cause(error), None
             except _Transient as error:
                 cause, pause = str(error), error.pause_s

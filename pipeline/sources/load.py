@@ -135,7 +135,7 @@ def prepare(
     if bundled and snapshot is not None:
         _run(connection, "source_loads", pl.DataFrame(bundled, schema=LOADS), chosen, names, source.name)
         observed.append(_bundled_history(snapshot, source))
-        _append(connection, pl.concat(observed).with_columns(pl.lit("bundled").alias("origin")))
+        append(connection, pl.concat(observed).with_columns(pl.lit("bundled").alias("origin")))
     connection.execute("COMMIT")
 
 
@@ -170,7 +170,7 @@ def _write(
         for parsed in (found.parsed, *found.older)
     ]
     if observed:
-        _append(connection, pl.concat(observed))
+        append(connection, pl.concat(observed))
     loads = _load_rows(source, payloads, searches, held, now)
     _run(connection, "source_loads", pl.DataFrame(loads, schema=LOADS), [*names, *silent, *dropped], names, source.name)
     refused = [row for payload in payloads for row in _refused_rows(source, payload, obtained.get(payload.name))]
@@ -309,8 +309,8 @@ def _run(
     connection.execute("DROP TABLE IF EXISTS temp.previous")
 
 
-def _append(connection: duckdb.DuckDBPyConnection, observed: pl.DataFrame) -> None:
-    """Add to the history in one statement: what is a change is told from all of it at once."""
+def append(connection: duckdb.DuckDBPyConnection, observed: pl.DataFrame) -> None:
+    """Add history rows, with their origin, in one go: what is a change is told from all of them at once."""
     if observed.height:
         _run(connection, "observations", observed, [], [], "")
 
