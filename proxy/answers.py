@@ -6,6 +6,7 @@ what the proxy itself asked for (usage events a client did not want). Reading fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -124,6 +125,7 @@ class StreamScanner:
     """
 
     __slots__ = (
+        "_annotate",
         "_keeps_usage",
         "_tail",
         "bad_events",
@@ -137,8 +139,10 @@ class StreamScanner:
         "usage",
     )
 
-    def __init__(self, *, keeps_usage: bool) -> None:
+    def __init__(self, *, keeps_usage: bool, annotate: Callable[[bytes, Usage | None], bytes] | None = None) -> None:
+        """`annotate` may add to the event that tells usage, where it is handed on."""
         self._keeps_usage = keeps_usage
+        self._annotate = annotate
         self._tail = b""
         self.has_content = False
         self.has_reasoning = False
@@ -221,6 +225,8 @@ class StreamScanner:
             self.usage = usage_of(found.usage)
             if not self._keeps_usage:
                 return _without_usage(data) if found.choices else None
+            if self._annotate is not None:
+                return b"data: " + self._annotate(data, self.usage)
         return event
 
 

@@ -30,6 +30,7 @@ from proxy.routes import decisions, listing, page, status
 from proxy.routes.chat import ChatRoute
 from proxy.runtime import Runtime
 from proxy.settings import Settings
+from proxy.shapes import SHAPES
 from proxy.web.evidence import Evidence
 from warehouse import environment as dotenv
 from warehouse.connect import locations
@@ -84,6 +85,7 @@ def create_app(
             decisions.route_prompt,
             decisions.route_body,
             decisions.decision,
+            decisions.count_tokens,
             page.chart,
             page.evidence,
             page.traffic,
@@ -96,7 +98,7 @@ def create_app(
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(title="Local AI orchestrator", version="1", path="/schema"),
     )
-    handlers = {"/v1/chat/completions": ChatRoute(runtime)}
+    handlers = {path: ChatRoute(runtime, shape) for path, shape in SHAPES.items()}
     return Gate(framework, handlers, runtime, settings.api_key, settings.cors_origins)  # type: ignore[arg-type]
 
 

@@ -22,6 +22,7 @@ from proxy.metrics import Metrics
 from proxy.policies import Plan
 from proxy.request import ChatRequest
 from proxy.routing import Wanted
+from proxy.shapes import Asked
 from warehouse.outcomes import Outcome
 
 
@@ -48,6 +49,9 @@ class Call:
     attempts: list[Attempt] = field(default_factory=list)
     skipped: list[tuple[Ranked, str]] = field(default_factory=list)
     """Candidates whose turn came but whose dialect would have lost the caller's meaning, or that had no place left."""
+    asked: Asked | None = None
+    """The request in the shape that the client speaks."""
+    upstream_endpoint: str = "chat"
     plan: Plan | None = None
     """What the request's wishes, its key and its session made of it."""
 

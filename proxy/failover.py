@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.admission import Admission
+from proxy.annotations import annotated
 from proxy.answers import StreamScanner, read_completion, usage_of
 from proxy.attempts import Attempt, Call, OutcomeSink
 from proxy.bodies import prepare
@@ -23,6 +24,7 @@ from proxy.candidates import Candidate, Ranked
 from proxy.causes import Cause, Repair, classify, classify_success
 from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
 from proxy.clock import Clock, Limit
+from proxy.costs import cost_usd
 from proxy.dialects import Disqualified
 from proxy.errors import (
     AttemptError,
@@ -262,7 +264,7 @@ class Failover:
             first_by = min(attempt.started + limit.first_content_s, call.deadline)
             async with self._clock.timeout_at(first_by) as timer:
                 answer = await self._transport.send(
-                    UpstreamRequest(account.urls[call.endpoint], account.headers, prepared.body)
+                    UpstreamRequest(account.urls[call.upstream_endpoint], account.headers, prepared.body)
                 )
                 attempt.status = answer.status
                 if answer.status != 200:
@@ -305,7 +307,11 @@ class Failover:
         content_type = answer.headers.get("content-type", "")
         if content_type.startswith("application/json"):
             await self._not_a_stream(attempt, answer)
-        scanner = StreamScanner(keeps_usage=attempt.call.request.wants_usage_event)
+        offer = attempt.ranked.candidate.offer
+        scanner = StreamScanner(
+            keeps_usage=attempt.call.request.wants_usage_event,
+            annotate=lambda data, usage: annotated(data, offer, cost_usd(usage, offer)[0]),
+        )
         held: list[bytes] = []
         held_bytes = 0
         chunks = answer.chunks()

@@ -15,6 +15,7 @@ from typing import Any
 from proxy.errors import MethodNotAllowedError, NotAllowedError, ProxyError, UnauthorizedError, envelope
 from proxy.policies import CALLER
 from proxy.runtime import Runtime
+from proxy.shapes import of_path
 from proxy.web import FILES
 from proxy.web import serve as serve_page
 
@@ -84,11 +85,12 @@ class Gate:
             else:
                 await handler(request_id, headers, receive, send)
         except ProxyError as error:
-            await respond_error(send, error, request_id)
+            await respond_error(send, error, request_id, of_path(path).error)
         except Exception:
             # What went wrong inside is for the log, not for clients.
             log.exception("request %s failed", request_id)
-            await respond_error(send, ProxyError("The proxy failed; its log says why."), request_id)
+            failure = ProxyError("The proxy failed; its log says why.")
+            await respond_error(send, failure, request_id, of_path(path).error)
 
     def _check(self, headers: Headers, method: str, path: str) -> None:
         given = headers.get(b"x-api-key")
@@ -148,11 +150,13 @@ def _request_id(given: bytes | None) -> str:
     return secrets.token_hex(12)
 
 
-async def respond_error(send: Send, error: ProxyError, request_id: str) -> None:
-    """Answer with an error in OpenAI's shape."""
+async def respond_error(
+    send: Send, error: ProxyError, request_id: str, body: Callable[[ProxyError, str], bytes] = envelope
+) -> None:
+    """Answer with an error, in OpenAI's shape unless another is given."""
     headers = [(name.encode(), value.encode()) for name, value in error.headers.items()]
     headers += [(b"x-request-id", request_id.encode()), _JSON]
-    await _respond(send, error.status, envelope(error, request_id), headers)
+    await _respond(send, error.status, body(error, request_id), headers)
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

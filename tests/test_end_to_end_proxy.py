@@ -256,15 +256,17 @@ async def test_what_the_proxy_does_not_know_reaches_the_upstream_untouched(tmp_p
         assert b"routing_profile" not in raw
 
 
-async def test_an_answer_reaches_the_client_untouched(tmp_path: Path) -> None:
-    """Vendors' own fields too."""
+async def test_an_answer_reaches_the_client_with_what_it_cost(tmp_path: Path) -> None:
+    """Vendors' own fields are untouched; who served it and the cost are added, because clients lose headers."""
     body = fake.completion("first", "hello", vendor_field={"x": 1})
     async with house(tmp_path) as at:
         at.first.script("*", fake.json_body(body))
 
         answer = await at.http.post("/v1/chat/completions", json={"model": "auto", "messages": HI})
 
-        assert body == answer.json()
+        provider, cost = answer.json().pop("provider"), answer.json()["usage"]["cost"]
+        assert {**body, "provider": provider, "usage": {**body["usage"], "cost": cost}} == answer.json()
+        assert (provider, cost > 0) == ("first", True)
 
 
 async def test_names_that_lead_to_a_model(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
-"""POST /v1/chat/completions: reads the call, hands it to the failover, relays the answer.
+"""POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages: read the call, fail over, relay the answer.
 
-Plain ASGI, called by the gate. Upstream bytes go to the client as they are; what is added stands in headers.
+Plain ASGI, called by the gate. Which shape a client speaks is `shapes.py`'s; for chat completions the upstream's bytes
+go out as they came.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
+from proxy.annotations import annotated
 from proxy.attempts import Call
 from proxy.difficulty import Assessment
 from proxy.errors import (
@@ -25,9 +29,11 @@ from proxy.failover import Answer
 from proxy.gate import Headers, Receive, Send, respond_error
 from proxy.limits import NO_WISH, Tightened
 from proxy.policies import Plan
-from proxy.request import read_chat
 from proxy.runtime import Runtime
+from proxy.shapes import CHAT, Shape, events
 from proxy.upstreams import no_upstream
+
+_EPOCH = dt.datetime(1970, 1, 1)
 
 _DISCONNECT_GRACE_S = 0.02
 """A call that ends sooner never looks whether its client is still there."""
@@ -77,12 +83,13 @@ class ClientGoneError(Exception):
 
 
 class ChatRoute:
-    """The handler."""
+    """The handler of one shape."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, shape: Shape = CHAT) -> None:
         self._runtime = runtime
+        self._shape = shape
         self._calls: dict[tuple[str, int], Any] = {}
-        self._seconds = runtime.metrics.call_seconds.labels("chat")
+        self._seconds = runtime.metrics.call_seconds.labels(shape.name)
 
     async def __call__(self, request_id: str, headers: Headers, receive: Receive, send: Send) -> None:
         runtime = self._runtime
@@ -117,7 +124,8 @@ class ChatRoute:
     def _call(self, request_id: str, headers: Headers, data: bytes, started: float) -> Call:
         runtime = self._runtime
         profile = headers.get(b"x-orchestrator-profile")
-        request = read_chat(data, profile.decode("latin-1") if profile else None)
+        asked = self._shape.read(data, profile.decode("latin-1") if profile else None)
+        request = asked.chat
         snapshot = runtime.snapshot
         if not snapshot.is_servable:
             raise NoUpstreamError(no_upstream(runtime.accounts))
@@ -128,7 +136,10 @@ class ChatRoute:
         if wish.total_s is not None:
             total_s = min(total_s, wish.total_s)
         deadline = started + total_s
-        return Call(request_id, "chat", request, plan.wanted, plan.assessment, started, deadline, wish, plan=plan)
+        name = self._shape.name
+        call = Call(request_id, name, request, plan.wanted, plan.assessment, started, deadline, wish, plan=plan)
+        call.asked = asked
+        return call
 
     async def _reserve(self, call: Call, plan: Plan) -> None:
         runtime = self._runtime
@@ -139,29 +150,49 @@ class ChatRoute:
         if self._runtime.policies.cache is not None and await self._recall(call, client):
             return 200
         if call.request.is_stream:
-            client.keep_alive(self._runtime.settings.keepalive_s, _head(call, None))
+            client.keep_alive(self._runtime.settings.keepalive_s, _head(call, None), self._shape.keep_alive)
         answer = await self._runtime.failover.answer(call)
         await client.quiet()
         if answer.rest is None:
-            await _whole(call, answer, client.send)
-            self._keep(call, answer, [answer.body])
+            body = self._body(call, answer)
+            await _whole(call, answer, body, client.send)
+            self._keep(call, answer, [body])
             return answer.status
         if not client.has_started:
             await client.send(
                 {"type": "http.response.start", "status": 200, "headers": [*_head(call, answer), *_STREAM_HEADERS]}
             )
         is_kept = call.plan is not None and call.plan.cache_key is not None
-        pieces = [answer.body]
-        async with aclosing(answer.rest) as rest:  # type: ignore[type-var]
-            if answer.body:
-                await client.send({"type": "http.response.body", "body": answer.body, "more_body": True})
-            async for piece in rest:
+        pieces: list[bytes] = []
+        translator = None
+        if self._shape.translator is not None and call.asked is not None:
+            translator = self._shape.translator(call.asked, call.request_id, self._created())
+        async with aclosing(_all(answer)) as all_:
+            async for piece in all_:
+                if translator is not None:
+                    piece = b"".join(events(translator, piece))
                 if is_kept:
                     pieces.append(piece)
-                await client.send({"type": "http.response.body", "body": piece, "more_body": True})
+                if piece:
+                    await client.send({"type": "http.response.body", "body": piece, "more_body": True})
         await client.send({"type": "http.response.body", "body": b"", "more_body": False})
         self._keep(call, answer, pieces)
         return 200
+
+    def _created(self) -> int:
+        return int((self._runtime.clock.now() - _EPOCH).total_seconds())
+
+    def _body(self, call: Call, answer: Answer) -> bytes:
+        """What the client gets of an answer that came whole."""
+        shape = self._shape
+        if answer.status != 200:
+            refusal = _refusal(answer)
+            return refusal if shape.error is envelope else shape.error(_as_error(refusal, answer), call.request_id)
+        echo = call.request.asked_model if self._runtime.settings.echo_asked_model else None
+        body = annotated(answer.body, answer.attempt.ranked.candidate.offer, answer.attempt.cost_usd, echo)
+        if shape.whole is None or call.asked is None:
+            return body
+        return shape.whole(body, call.asked, call.request_id, self._created())
 
     async def _recall(self, call: Call, client: _Client) -> bool:
         """Answer from memory, where that is switched on and such a request was answered before."""
@@ -191,7 +222,7 @@ class ChatRoute:
     async def _fail(self, error: ProxyError, call: Call | None, request_id: str, client: _Client) -> None:
         await client.quiet()
         if client.has_started:
-            event = b"data: " + envelope(error, request_id) + b"\n\n"
+            event = self._error_event(error, call, request_id)
             await client.send({"type": "http.response.body", "body": event, "more_body": False})
             return
         if call is not None:
@@ -200,14 +231,20 @@ class ChatRoute:
                 "x-orchestrator-attempts": str(len(call.attempts)),
                 "x-orchestrator-decision": call.request_id,
             }
-        await respond_error(client.send, error, request_id)
+        await respond_error(client.send, error, request_id, self._shape.error)
+
+    def _error_event(self, error: ProxyError, call: Call | None, request_id: str) -> bytes:
+        if self._shape.translator is not None and call is not None and call.asked is not None:
+            translator = self._shape.translator(call.asked, request_id, self._created())
+            return b"".join(translator.error(error.message, error.status))
+        return b"data: " + envelope(error, request_id) + b"\n\n"
 
     def _note(self, call: Call | None, request_id: str, status: int, seconds: float) -> None:
         runtime = self._runtime
         label = "none" if call is None else call.profile or "named"
         counter = self._calls.get((label, status))
         if counter is None:
-            counter = self._calls[label, status] = runtime.metrics.calls.labels("chat", label, str(status))
+            counter = self._calls[label, status] = runtime.metrics.calls.labels(self._shape.name, label, str(status))
         counter.inc()
         self._seconds.observe(seconds)
         if call is not None:
@@ -250,7 +287,7 @@ class _Client:
 
         self._timer = loop.call_later(_DISCONNECT_GRACE_S, begin)
 
-    def keep_alive(self, every_s: float, head: list[tuple[bytes, bytes]]) -> None:
+    def keep_alive(self, every_s: float, head: list[tuple[bytes, bytes]], comment: bytes) -> None:
         """Send a comment every so often until `quiet`. The first one sends the head, so status 200 is said then."""
         loop = asyncio.get_running_loop()
 
@@ -258,7 +295,7 @@ class _Client:
             self.has_started = True
             await self.send({"type": "http.response.start", "status": 200, "headers": [*head, *_STREAM_HEADERS]})
             while True:
-                await self.send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
+                await self.send({"type": "http.response.body", "body": comment, "more_body": True})
                 await asyncio.sleep(every_s)
 
         def begin() -> None:
@@ -315,15 +352,29 @@ def _head(call: Call, answer: Answer | None) -> list[tuple[bytes, bytes]]:
     return head
 
 
-async def _whole(call: Call, answer: Answer, send: Send) -> None:
-    body = answer.body
-    if answer.status != 200:
-        body = _refusal(answer)
+async def _whole(call: Call, answer: Answer, body: bytes, send: Send) -> None:
     head = _head(call, answer)
     head.append((b"content-type", b"application/json"))
     head.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": head})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _all(answer: Answer) -> AsyncGenerator[bytes, None]:
+    """What was held back until there was content, then the rest."""
+    assert answer.rest is not None  # noqa: S101
+    async with aclosing(answer.rest) as rest:  # type: ignore[type-var]
+        if answer.body:
+            yield answer.body
+        async for piece in rest:
+            yield piece
+
+
+def _as_error(refusal: bytes, answer: Answer) -> ProxyError:
+    """An upstream's refusal, for shapes that have their own way to say it."""
+    error = InvalidRequestError(str(msgspec.json.decode(refusal)["error"]["message"]))
+    error.status = answer.status  # type: ignore[misc]
+    return error
 
 
 def _refusal(answer: Answer) -> bytes:

@@ -15,9 +15,10 @@ from proxy.candidates import WORDS
 from proxy.decisions import shown, shown_rejection
 from proxy.errors import UnknownRouteError
 from proxy.policies import CALLER
-from proxy.request import read_chat
+from proxy.request import read_chat, read_object
 from proxy.routing import explain
 from proxy.runtime import Runtime
+from proxy.translations import messages
 from proxy.upstreams import no_upstream
 
 
@@ -75,6 +76,12 @@ async def route_prompt(
 @post("/v1/route", status_code=HTTP_200_OK, summary="Explain where this chat call would go; calls nothing")
 async def route_body(state: State, request: Request[Any, Any, Any], limit: Limit = 10) -> dict[str, Any]:
     return explanation(state.runtime, await request.body(), limit, dict(request.scope["headers"]))
+
+
+@post("/v1/messages/count_tokens", status_code=HTTP_200_OK, summary="Estimate the tokens of a call; calls nothing")
+async def count_tokens(request: Request[Any, Any, Any]) -> dict[str, int]:
+    body, _ = read_object(await request.body())
+    return messages.count_tokens(body)
 
 
 @get("/v1/decisions/{decision_id:str}", summary="What became of a call, by the x-orchestrator-decision of its answer")

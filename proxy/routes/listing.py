@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
@@ -86,9 +87,28 @@ def _all(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 @get("/v1/models", summary="What can be asked for: auto, auto:<profile>, and every model that can be called")
-async def models(state: State) -> dict[str, Any]:
+async def models(state: State, request: Request[Any, Any, Any]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
-    return {"object": "list", "data": _all(runtime.snapshot)}
+    entries = _all(runtime.snapshot)
+    if "anthropic-version" in request.headers:
+        return _as_anthropic(entries)
+    return {"object": "list", "data": entries}
+
+
+def _as_anthropic(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The list in the shape of Anthropic's API, all on one page."""
+    data = [
+        {
+            "type": "model",
+            "id": one["id"],
+            "display_name": one["name"],
+            "created_at": dt.datetime.fromtimestamp(one["created"], dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "max_input_tokens": one["context_length"],
+            "max_tokens": one["max_output_tokens"],
+        }
+        for one in entries
+    ]
+    return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
 
 
 @get("/v1/models/rankings", summary="A profile's ranking with the parts of every score")

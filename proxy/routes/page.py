@@ -23,7 +23,10 @@ from warehouse.published import ContractMismatchError
 
 @get("/v1/models/chart", summary="A profile's whole ranking for a difficulty band, with quality intervals, compact")
 async def chart(
-    state: State, request: Request[Any, Any, Any], profile: FromQuery[str | None] = None, band: FromQuery[str] = "medium"
+    state: State,
+    request: Request[Any, Any, Any],
+    profile: FromQuery[str | None] = None,
+    band: FromQuery[str] = "medium",
 ) -> Response[bytes]:
     runtime: Runtime = state.runtime
     evidence: Evidence = state.evidence

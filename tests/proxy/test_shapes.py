@@ -1,0 +1,133 @@
+"""Clients that speak other shapes than chat completions, against a running proxy whose upstreams only chat."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests import fake_upstream as fake
+from tests.fake_upstream import FakeUpstream
+from tests.proxy.serving import serving
+
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
+
+
+@dataclass
+class House:
+    first: FakeUpstream
+    second: FakeUpstream
+    client: openai.AsyncOpenAI
+    http: httpx.AsyncClient
+
+
+@contextlib.asynccontextmanager
+async def house(directory: Path, **settings: Any) -> AsyncIterator[House]:
+    async with FakeUpstream() as first, FakeUpstream() as second:
+        first.script("*", fake.answer("from first"))
+        second.script("*", fake.answer("from second"))
+        bases = {"first": first.base_url, "second": second.base_url}
+        async with serving(directory, bases, **settings) as proxy:
+            client = openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0)
+            async with client, httpx.AsyncClient(base_url=proxy.url, timeout=20) as http:
+                yield House(first, second, client, http)
+
+
+def events_of(text: str) -> list[tuple[str | None, Any]]:
+    """Name and data of each event."""
+    found = []
+    for block in text.strip().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+        if lines:
+            found.append((lines.get("event"), json.loads(lines["data"]) if lines["data"] != "[DONE]" else "[DONE]"))
+    return found
+
+
+async def test_responses_whole_and_streamed(tmp_path: Path) -> None:
+    """OpenAI's own client reads both; the first candidate's failure is not seen."""
+    async with house(tmp_path) as at:
+        at.first.script("*", fake.status(500))
+
+        whole = await at.client.responses.create(model="auto", input="hi", instructions="Be brief.")
+        kinds, text = [], ""
+        async for one in await at.client.responses.create(model="auto", input="hi", stream=True):
+            kinds.append(one.type)
+            text += one.delta if one.type == "response.output_text.delta" else ""
+
+        assert whole.output_text == "from second"
+        assert [one["role"] for one in at.second.calls[0].body["messages"]] == ["system", "user"]
+        assert (text, kinds[0], kinds[-1]) == ("from second", "response.created", "response.completed")
+
+
+async def test_messages_whole_and_streamed(tmp_path: Path) -> None:
+    """Anthropic's shape: blocks, stop reason, usage; events in their order and no `[DONE]`."""
+    body = {"model": "auto", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
+    async with house(tmp_path) as at:
+        whole = (await at.http.post("/v1/messages", json=body)).json()
+        streamed = events_of((await at.http.post("/v1/messages", json={**body, "stream": True})).text)
+
+        assert (whole["type"], whole["content"], whole["stop_reason"]) == (
+            "message",
+            [{"type": "text", "text": "from first"}],
+            "end_turn",
+        )
+        assert whole["usage"]["output_tokens"] > 0
+        names = [name for name, _ in streamed]
+        assert (names[0], names[-1]) == ("message_start", "message_stop")
+        text = "".join(data["delta"].get("text", "") for name, data in streamed if name == "content_block_delta")
+        assert text == "from first"
+
+
+async def test_errors_are_in_the_shape_of_the_client(tmp_path: Path) -> None:
+    """Refusals, unknown models and a missing key, before and amid a stream."""
+    body = {"model": "auto", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
+    async with house(tmp_path, api_key="sesame") as at:
+        keyless = await at.http.post("/v1/messages", json=body)
+        at.http.headers["x-api-key"] = "sesame"
+        unknown = await at.http.post("/v1/messages", json={**body, "model": "nope/nope"})
+        bad = await at.http.post("/v1/messages", json={"model": "auto"})
+        at.first.script("*", fake.break_mid_stream(["Hel"]))
+        broken = events_of((await at.http.post("/v1/messages", json={**body, "stream": True})).text)
+
+        assert (keyless.status_code, keyless.json()["error"]["type"]) == (401, "authentication_error")
+        assert (unknown.status_code, unknown.json()["error"]["type"]) == (404, "not_found_error")
+        assert (bad.status_code, bad.json()["type"]) == (400, "error")
+        assert broken[-1][0] == "error"
+        assert "failed amid the answer" in broken[-1][1]["error"]["message"]
+
+
+async def test_legacy_completions(tmp_path: Path) -> None:
+    """A prompt in, a text out, also streamed."""
+    async with house(tmp_path) as at:
+        whole = await at.client.completions.create(model="auto", prompt="once upon")
+        parts = [one async for one in await at.client.completions.create(model="auto", prompt="once upon", stream=True)]
+
+        assert whole.choices[0].text == "from first"
+        assert "".join(part.choices[0].text for part in parts if part.choices) == "from first"
+
+
+async def test_tokens_are_counted_without_a_call(tmp_path: Path) -> None:
+    """As Claude-style clients ask before they send."""
+    body = {"model": "auto", "messages": [{"role": "user", "content": "word " * 100}]}
+    async with house(tmp_path) as at:
+        counted = (await at.http.post("/v1/messages/count_tokens", json=body)).json()
+
+        assert 80 < counted["input_tokens"] < 200
+        assert at.first.calls == []
+
+
+async def test_models_in_the_shape_that_the_client_asks_for(tmp_path: Path) -> None:
+    """Anthropic's header gets Anthropic's list."""
+    async with house(tmp_path) as at:
+        listed = (await at.http.get("/v1/models", headers={"anthropic-version": "2023-06-01"})).json()
+
+        assert listed["data"][0].keys() >= {"id", "type", "display_name", "created_at"}
+        assert listed["has_more"] is False
+        assert "auto" in [one["id"] for one in listed["data"]]
