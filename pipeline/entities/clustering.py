@@ -35,10 +35,11 @@ class Unit:
     released_on: dt.date | None = None
     in_openrouter: bool = False
     in_artificial_analysis: bool = False
-    arena_from: dt.date | None = None
-    arena_to: dt.date | None = None
+    arena_spans: tuple[tuple[dt.date, dt.date], ...] = ()
     hub_author: str | None = None
     dated_siblings: int = 0
+    is_anchor: bool = True
+    """A catalogue or a vendor's own repository speaks for it; otherwise it is a stranger's work or a conversion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ def contradiction(a: Unit, b: Unit) -> str:
     """Why two units can never be one model; '' when nothing speaks against it."""
     if (a.tier, a.modality, a.training, a.mode) != (b.tier, b.modality, b.training, b.mode):
         return "tier, modality, training or mode"
-    if not _one_holds_the_other(a.words, b.words) and not _one_letter_apart(a.words, b.words):
+    # vendors shorten their names; more words in a stranger's name are the stranger's work
+    is_shortened = a.is_anchor and b.is_anchor and _one_holds_the_other(a.words, b.words)
+    if a.words != b.words and not is_shortened and not _one_letter_apart(a.words, b.words):
         return "words"
     if a.size and b.size and a.size != b.size:
         return "size"
@@ -119,14 +122,7 @@ def _side_by_side(a: Unit, b: Unit) -> bool:
     return (
         (a.in_openrouter and b.in_openrouter)
         or (a.in_artificial_analysis and b.in_artificial_analysis)
-        or (
-            a.arena_from is not None
-            and b.arena_from is not None
-            and a.arena_to is not None
-            and b.arena_to is not None
-            and a.arena_from <= b.arena_to
-            and b.arena_from <= a.arena_to
-        )
+        or any(x[0] <= y[1] and y[0] <= x[1] for x in a.arena_spans for y in b.arena_spans)
         or (a.hub_author is not None and a.hub_author == b.hub_author)
     )
 

@@ -20,9 +20,11 @@ DOUBT = 0.02
 """m of a level that true pairs reach now and then."""
 
 
-def _level(condition: str, label: str, m: float, *, is_fixed: bool = False, tf: str = "") -> Any:
+def _level(condition: str, label: str, m: float, *, is_fixed: bool = False, tf: str = "", u: float = 0.0) -> Any:
     level = CustomLevel(condition, label_for_charts=label, base_dialect_str="duckdb")
     settings: dict[str, Any] = {"m_probability": m, "fix_m_probability": is_fixed}
+    if u:
+        settings |= {"u_probability": u, "fix_u_probability": True}
     if tf:
         settings |= {"tf_adjustment_column": tf, "tf_adjustment_weight": 1.0, "tf_minimum_u_value": 0.0001}
     return level.configure(**settings)
@@ -41,7 +43,7 @@ _DAYS_APART = (
 )
 _SIDE_BY_SIDE = (
     "((in_openrouter_l and in_openrouter_r) or (in_artificial_analysis_l and in_artificial_analysis_r) "
-    "or overlap(arena_from_l, arena_to_l, arena_from_r, arena_to_r) or coalesce(hub_author_l = hub_author_r, false))"
+    "or spans_overlap(arena_spans_l, arena_spans_r) or coalesce(hub_author_l = hub_author_r, false))"
 )
 _SIZE_KNOWN = "coalesce(size_b_{side}, params_b_{side})"
 _SIZE_L, _SIZE_R = _SIZE_KNOWN.format(side="l"), _SIZE_KNOWN.format(side="r")
@@ -83,13 +85,18 @@ VERSION = CustomComparison(
     output_column_name="version",
     comparison_levels=[
         _null("version_l = '' and version_r = ''", "neither has one"),
+        _null(
+            f"version_l <> version_r and (version_l = '' or version_r = '') and preview_l = preview_r "
+            f"and {_ONE_DATED} and {_DAYS_APART} <= 3",
+            "settled by the date",
+        ),
         _level("version_l = version_r", "same version", 0.9),
         _level(
             f"(version_l = '' or version_r = '') and {_BOTH_DATED} and {_DATES_AGREE}",
             "one unstated, same date",
             0.03,
         ),
-        _level("version_l in ('', '1') and version_r in ('', '1')", "first version or unstated", 0.03),
+        _level("later_version_l = later_version_r", "version 1 stated or not", 0.03),
         _level(
             "list_has_all(string_split(version_l, ' '), string_split(version_r, ' ')) "
             "or list_has_all(string_split(version_r, ' '), string_split(version_l, ' '))",
@@ -108,7 +115,11 @@ SIZE = CustomComparison(
         _level(_SIZES_CONTRADICT, "other size", CONTRADICTION, is_fixed=True),
         _null(f"{_SIZE_L} is null and {_SIZE_R} is null", "neither has one"),
         _level(_SIZES_AGREE, "same size", 0.8),
-        _level("ELSE", "one unstated", 0.2),
+        _level(
+            f"{_ONE_DATED} and coalesce({_DAYS_APART}, 99) > 3", "one unstated, as is the date", DOUBT, is_fixed=True
+        ),
+        _level("sized_siblings_l <= 1 and sized_siblings_r <= 1", "one unstated, a family of one size", 0.15),
+        _level("ELSE", "one unstated", 0.1),
     ],
 )
 
@@ -125,6 +136,12 @@ CHECKPOINT = CustomComparison(
         _level("date_l = date_r and revision_l = revision_r", "same date", 0.4),
         _level(f"{_BOTH_DATED}", "dates agree as far as they go", 0.2),
         _level(f"{_ONE_DATED} and {_DAYS_APART} <= 3", "one undated, released on that day", 0.15),
+        _level(
+            f"{_ONE_DATED} and greatest(dated_siblings_l, dated_siblings_r) > 1",
+            "one undated, several dated",
+            0.01,
+            is_fixed=True,
+        ),
         _level(f"{_ONE_DATED} and {_DAYS_APART} <= 31", "one undated, released in those weeks", 0.15),
         _level(f"{_ONE_DATED} and {_DAYS_APART} > 31", "one undated, released at another time", 0.01, is_fixed=True),
         _level("ELSE", "one undated", 0.1),
@@ -153,15 +170,15 @@ STAGE = CustomComparison(
 PREVIEW = CustomComparison(
     output_column_name="preview",
     comparison_levels=[
+        _null(
+            "preview_l <> preview_r and (preview_l = '' or preview_r = '') "
+            f"and ((date_d_l = date_d_r and {_DATES_AGREE}) or ({_ONE_DATED} and {_DAYS_APART} <= 3))",
+            "settled by the date",
+        ),
         _level("preview_l = preview_r", "same", 0.93),
         _level(
-            f"(preview_l = '' or preview_r = '') and ((date_l <> '' and {_DATES_AGREE} and {_BOTH_DATED}) "
-            f"or ({_ONE_DATED} and {_DAYS_APART} <= 3))",
-            "one unstated, same date",
-            0.03,
-        ),
-        _level(
-            "(preview_l = '' and is_display_only_l) or (preview_r = '' and is_display_only_r)",
+            "(preview_l = '' or preview_r = '') and is_display_only_l <> is_display_only_r "
+            "and not is_released_l and not is_released_r",
             "a display name leaves it out",
             0.03,
         ),
@@ -192,6 +209,11 @@ VENDOR = CustomComparison(
             0.02,
         ),
         _level("is_anchor_l and is_anchor_r", "two vendors", DOUBT),
+        _level(
+            "(is_only_author_l or is_only_author_r) and is_hub_only_l <> is_hub_only_r",
+            "vendor and the only author",
+            0.03,
+        ),
         _level("ELSE", "vendor and stranger", 0.005, is_fixed=True),
     ],
 )
@@ -199,8 +221,19 @@ VENDOR = CustomComparison(
 KEY = CustomComparison(
     output_column_name="key",
     comparison_levels=[
-        _level("list_has_any(keys_l, keys_r)", "a source names the other", 0.5),
-        _level("ELSE", "no source says so", 0.5),
+        # about one key in ten names a sibling, a base model or a precision: it may not outweigh everything else
+        _level("list_has_any(keys_l, keys_r)", "a source names the other", 0.5, is_fixed=True, u=0.0005),
+        _level("ELSE", "no source says so", 0.5, is_fixed=True),
+    ],
+)
+
+RELEASE = CustomComparison(
+    output_column_name="release",
+    comparison_levels=[
+        _null("released_on_l is null or released_on_r is null", "unknown"),
+        _level("abs(date_diff('day', released_on_l, released_on_r)) <= 3", "the same days", 0.5),
+        _level("abs(date_diff('day', released_on_l, released_on_r)) <= 31", "the same weeks", 0.25),
+        _level("ELSE", "another time", 0.25),
     ],
 )
 
@@ -218,7 +251,7 @@ LISTING = CustomComparison(
     ],
 )
 
-COMPARISONS = (NAME, VERSION, SIZE, CHECKPOINT, STAGE, PREVIEW, CONTEXT, VENDOR, KEY, LISTING)
+COMPARISONS = (NAME, VERSION, SIZE, CHECKPOINT, STAGE, PREVIEW, CONTEXT, VENDOR, RELEASE, KEY, LISTING)
 
 _SQL_NO_CONTRADICTION = (
     "(l.is_anchor or r.is_anchor) "

@@ -31,7 +31,7 @@ PARSED_COLUMNS = (
     "source", "record_id", "vendor", "family_vendor", "words", "tier", "modality", "training", "version",
     "revision", "size", "size_b", "active_b", "active", "context", "date", "date_y", "date_m", "date_d", "stage",
     "preview", "mode", "mode_in_brackets", "effort", "variant", "quantization", "is_garbage", "is_official",
-    "is_mirror", "is_pretrained", "params_b", "released_on", "first_seen_on", "last_seen_on", "refs",
+    "is_mirror", "is_reuploader", "is_pretrained", "params_b", "released_on", "first_seen_on", "last_seen_on", "refs",
 )
 # fmt: on
 
@@ -158,7 +158,7 @@ def assemble(settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, th
     touched = {end for link in links for end in (link.left, link.right)} | {end for pair in same for end in pair}
     needed = units.filter(pl.col("unique_id").is_in(sorted(touched)))
     clusters = clustering.cluster(
-        (clustering.Unit(*row) for row in needed.select("unique_id", *UNIT_COLUMNS).iter_rows()),
+        map(unit_of_row, needed.select("unique_id", *UNIT_COLUMNS).iter_rows(named=True)),
         links,
         same,
         different,
@@ -173,6 +173,13 @@ def assemble(settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, th
         clusters=clusters,
         pinned_units=frozenset(end for pair in same for end in pair),
     )
+
+
+def unit_of_row(row: dict[str, Any]) -> clustering.Unit:
+    """What clustering needs of a row of `units`."""
+    kept = {column: row[column] for column in UNIT_COLUMNS if column != "arena_spans"}
+    spans = tuple((first, last) for first, last in row["arena_spans"] or () if first and last)
+    return clustering.Unit(unit_id=row["unique_id"], arena_spans=spans, **kept)
 
 
 def _pinned_units(settled: pl.DataFrame, pins: Pins) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

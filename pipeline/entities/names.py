@@ -211,7 +211,7 @@ _EFFECTIVE = re.compile(r"^e(\d+(?:\.\d+)?)b$")
 _BOTH_SIZES = re.compile(r"^(\d+(?:\.\d+)?)a(\d+(?:\.\d+)?)b$")
 _CONTEXT = re.compile(r"^(\d+)k$")
 _EXPERT_COUNT = re.compile(r"^\d+e$")
-_QUANT = re.compile(r"^(?:i?q\d\w*|w\d+a\d+\w*|\d+(?:\.\d+)?bits?|[48]bpw|\d+(?:\.\d+)?bpw|g\d{2,3}|gs\d{2,3})$")
+_QUANT = re.compile(r"^(?:[it]?q\d\w*|w\d+a\d+\w*|\d+(?:\.\d+)?bits?|[48]bpw|\d+(?:\.\d+)?bpw|g\d{2,3}|gs\d{2,3})$")
 _VERSION = re.compile(r"^v(\d+(?:\.\d+)*)([a-z]?)$")
 _NUMBER = re.compile(r"^\d+(?:\.\d+)*$")
 _WORD_NUMBER = re.compile(r"^([a-z]+)(\d+(?:\.\d+)*)$")
@@ -432,7 +432,7 @@ def read_formats(draft: _Draft) -> None:
     for kind, value in draft.pieces:
         if kind == "format" or (kind == "word" and value in words_of.FORMATS):
             draft.quantization.append(value)
-            after_quant = kind == "format" and value.lstrip("i")[:1] == "q"
+            after_quant = kind == "format" and value.lstrip("it")[:1] == "q"
             continue
         if after_quant and (value in ("k", "m", "s", "l", "xs", "xxs", "xl", "nl", "p") or value.isdigit()):
             draft.quantization[-1] += f"_{value}"
@@ -469,7 +469,7 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
     tiers: set[str] = set()
     modalities: set[str] = set()
     trainings: set[str] = set()
-    versions: set[str] = set()
+    versions: list[str] = []
     revision = size = context = stage = ""
     size_b: float | None = None
     active_b: float | None = None
@@ -494,7 +494,7 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
             elif value not in words_of.NOISE:
                 words.add(value)
         elif kind == "version":
-            versions.add(value)
+            versions.append(value)
         elif kind == "size":
             if size_b is None or float(value) > size_b:
                 size, size_b = value, float(value)

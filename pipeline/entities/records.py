@@ -141,6 +141,7 @@ def take_apart(records: pl.DataFrame, processes: int = 2) -> pl.DataFrame:
         is_official=(pl.col("source") == "huggingface")
         & pl.col("vendor").is_in(sorted(vendors))
         & ~plain_vendor.is_in(sorted(words_of.MIRROR_AUTHORS)),
+        is_reuploader=(pl.col("source") == "huggingface") & plain_vendor.is_in(sorted(words_of.REUPLOADERS)),
         refs=pl.col("refs").fill_null([]),
         is_pretrained=pl.col("is_pretrained").fill_null(False),
     )

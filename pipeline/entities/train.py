@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.entities import comparisons
-from pipeline.entities.linkage import MODEL_FILE, Linkage, TrainedModel, Workbench, assemble
+from pipeline.entities.cases import Case, evaluate
+from pipeline.entities.linkage import MODEL_FILE, Linkage, TrainedModel, Workbench, assemble, link
 from pipeline.entities.pins import Pins
 
 SEED = 20260331
@@ -96,10 +97,35 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return lines
 
 
+THRESHOLDS = (0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
+
+
+def threshold_curve(records: pl.DataFrame, settings: dict[str, Any], tuning: list[Case]) -> list[dict[str, float]]:
+    """Precision, recall and F1 on the tuning labels at each of `THRESHOLDS`, clustering included."""
+    linked = link(records, TrainedModel(settings, THRESHOLDS[0]))
+    curve = []
+    for threshold in THRESHOLDS:
+        rows = at_threshold(linked, threshold).records.select("source", "record_id", "cluster_id").iter_rows()
+        score = evaluate(tuning, {(source, record_id): cluster for source, record_id, cluster in rows}).scores["all"]
+        curve.append(
+            {
+                "threshold": threshold,
+                "precision": round(score.precision, 4),
+                "recall": round(score.recall, 4),
+                "f1": round(score.f1, 4),
+            }
+        )
+    return curve
+
+
+def choose_threshold(curve: list[dict[str, float]]) -> float:
+    """The highest threshold with the best F1, one step inside, so as not to stand on the edge."""
+    best = max(point["f1"] for point in curve)
+    plateau = [point["threshold"] for point in curve if point["f1"] == best]
+    return plateau[-2] if len(plateau) > 1 else plateau[-1]
+
+
 def at_threshold(linked: Linkage, threshold: float) -> Linkage:
     """The same pairs clustered at another threshold."""
     settled = linked.records.drop("unit_id", "cluster_id")
     return assemble(settled, linked.units, linked.pairs, threshold, Pins())
-
-
-__all__ = ["TrainedModel", "at_threshold", "difference", "train", "write"]

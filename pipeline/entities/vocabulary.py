@@ -137,6 +137,9 @@ MIRROR_AUTHORS = _words(
 )
 """Authors who publish other people's weights in another format. Letters and digits only."""
 
+REUPLOADERS = _words("nous nousresearch huggyllama alpindale mistralcommunity hpcaitech huggingface")
+"""Authors who publish originals of others under their own account, unchanged. Letters and digits only."""
+
 VENDOR_WORDS = _words(
     """meta nvidia ibm amazon google microsoft openai anthropic tencent baidu alibaba bytedance allenai ai21 c4ai
     cohere cohereforai lg xai snowflake upstage databricks thudm moonshotai zai mistralai metallama

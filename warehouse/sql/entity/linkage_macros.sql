@@ -18,3 +18,8 @@ CREATE OR REPLACE MACRO days_apart(y, m, d, released_on) AS
 -- Two listings of one source at one time, so two things to that source.
 CREATE OR REPLACE MACRO overlap(from1, to1, from2, to2) AS
   coalesce(from1 <= to2 AND from2 <= to1, false);
+
+-- The same for lists of [from, to]: a renamed listing has a span for each of its names.
+CREATE OR REPLACE MACRO spans_overlap(spans1, spans2) AS
+  coalesce(list_bool_or(list_transform(spans1,
+    lambda a: list_bool_or(list_transform(spans2, lambda b: a[1] <= b[2] AND b[1] <= a[2])))), false);

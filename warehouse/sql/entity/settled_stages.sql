@@ -9,7 +9,7 @@ WITH keyed AS (
 ),
 grouped AS (
   SELECT stageless_key,
-    bool_or(stage = 'base') AS has_base,
+    bool_or(stage = 'base' AND is_official) AS has_base,
     bool_or(stage IN ('instruct', 'chat')) AS has_tuned,
     bool_or(source = 'huggingface' AND stage = '' AND is_pretrained) AS has_pretrained
   FROM keyed GROUP BY ALL
@@ -18,8 +18,14 @@ grouped AS (
 by_author AS (
   SELECT DISTINCT stageless_key FROM keyed
   WHERE source = 'huggingface' AND stageless_key IN (SELECT stageless_key FROM grouped WHERE has_tuned)
-  GROUP BY stageless_key, vendor
+  GROUP BY stageless_key, CASE WHEN is_official OR is_mirror OR quantization <> '' THEN '' ELSE vendor END
   HAVING bool_or(stage = '') AND bool_or(stage IN ('instruct', 'chat'))
+),
+chat_and_instruct AS (
+  SELECT DISTINCT stageless_key FROM keyed
+  WHERE stageless_key IN (SELECT stageless_key FROM grouped WHERE has_tuned)
+  GROUP BY stageless_key, source, vendor
+  HAVING bool_or(stage = 'chat') AND bool_or(stage = 'instruct')
 ),
 side_by_side AS (
   SELECT DISTINCT stageless_key FROM keyed
@@ -32,7 +38,8 @@ side_by_side AS (
 )
 SELECT keyed.* EXCLUDE (stage, stageless_key),
   CASE
-    WHEN side_by_side.stageless_key IS NOT NULL AND stage IN ('instruct', 'chat') THEN 'own ' || stage
+    WHEN (side_by_side.stageless_key IS NOT NULL OR chat_and_instruct.stageless_key IS NOT NULL)
+      AND stage IN ('instruct', 'chat') THEN 'own ' || stage
     WHEN stage IN ('instruct', 'chat') THEN 'tuned'
     WHEN stage = 'base' THEN 'base'
     WHEN side_by_side.stageless_key IS NOT NULL THEN ''
@@ -44,4 +51,5 @@ SELECT keyed.* EXCLUDE (stage, stageless_key),
 FROM keyed
 LEFT JOIN grouped USING (stageless_key)
 LEFT JOIN by_author USING (stageless_key)
+LEFT JOIN chat_and_instruct USING (stageless_key)
 LEFT JOIN side_by_side USING (stageless_key);

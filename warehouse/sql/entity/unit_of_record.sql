@@ -1,5 +1,5 @@
 -- Records that say the same in every part are one unit (reason: exact). A repository of a stranger joins when it is a
--- conversion, or when it carries the official name of its family; two strangers' equal names stay two.
+-- conversion, or when its author is known to re-upload originals; two strangers' equal names stay two.
 CREATE OR REPLACE TABLE signed AS
 SELECT *,
   concat_ws('|', words, tier, modality, training, mode, version, revision, size, active, context, date, preview, stage)
@@ -24,6 +24,7 @@ originals AS (
   GROUP BY signature HAVING count(DISTINCT vendor) = 1
 )
 SELECT signed.source, signed.record_id,
+  signed.source = 'huggingface' AND quantization = '' AND only_author IS NOT NULL AS is_only_author,
   CASE
     WHEN is_garbage THEN concat('garbage|', signed.source, ':', signed.record_id)
     ELSE concat(signature, '|', CASE
@@ -34,7 +35,8 @@ SELECT signed.source, signed.record_id,
         WHEN len(anchors) = 1 THEN anchors[1]
         WHEN signed.source = 'upstream' AND only_author IS NOT NULL THEN only_author
         ELSE family_vendor END
-      WHEN list_contains(anchors, family_vendor) AND family_vendor <> '' THEN family_vendor
+      WHEN list_contains(anchors, family_vendor) AND family_vendor <> ''
+        AND (quantization <> '' OR is_mirror OR is_reuploader) THEN family_vendor
       WHEN (quantization <> '' OR is_mirror) AND len(anchors) = 1 THEN anchors[1]
       WHEN (quantization <> '' OR is_mirror) AND only_author IS NOT NULL THEN only_author
       WHEN (quantization <> '' OR is_mirror) AND family_vendor <> '' AND training = '' THEN family_vendor

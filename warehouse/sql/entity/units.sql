@@ -2,14 +2,20 @@
 CREATE OR REPLACE TABLE units AS
 SELECT *,
   -- how many dated checkpoints share everything but the date: an undated alias of several is none of them
-  count(DISTINCT date_m) OVER (PARTITION BY core, version, size, context, stage, vendor) AS dated_siblings
+  count(DISTINCT date_m) OVER (PARTITION BY core, version, size, context, stage, vendor) AS dated_siblings,
+  -- a family of one size need not state it
+  count(DISTINCT nullif(size, '')) OVER (PARTITION BY core, version, vendor) AS sized_siblings,
+  -- a catalogue lists the released model, so a name without "preview" means that one
+  bool_or(preview = '' AND NOT is_display_only) OVER (PARTITION BY core, version, size, context) AS is_released
 FROM (SELECT
   min(concat(source, ':', record_id)) AS unique_id,
   unit_key,
   any_value(words) AS words, any_value(tier) AS tier, any_value(modality) AS modality,
   any_value(training) AS training, any_value(mode) AS mode,
   concat_ws('|', any_value(words), any_value(tier), any_value(modality), any_value(training), any_value(mode)) AS core,
-  any_value(version) AS version, any_value(revision) AS revision, any_value(size) AS size,
+  any_value(version) AS version,
+  trim(regexp_replace(concat(' ', any_value(version), ' '), ' 1 ', ' ')) AS later_version,
+  any_value(revision) AS revision, any_value(size) AS size,
   any_value(size_b) AS size_b, any_value(active_b) AS active_b, any_value(context) AS context,
   any_value(date) AS date, any_value(date_y) AS date_y, any_value(date_m) AS date_m, any_value(date_d) AS date_d,
   any_value(stage) AS stage, any_value(preview) AS preview,
@@ -24,12 +30,13 @@ FROM (SELECT
     min(released_on)) AS released_on,
   bool_or(source = 'openrouter') AS in_openrouter,
   bool_or(source = 'artificial_analysis') AS in_artificial_analysis,
-  min(first_seen_on) FILTER (source = 'lmsys_arena' AND effort = '') AS arena_from,
-  max(last_seen_on) FILTER (source = 'lmsys_arena' AND effort = '') AS arena_to,
+  list_sort(list([first_seen_on, last_seen_on]) FILTER (source = 'lmsys_arena' AND effort = '')) AS arena_spans,
   min(vendor) FILTER (source = 'huggingface' AND is_official) AS hub_author,
   bool_and(source IN ('lmsys_arena', 'upstream')) AS is_display_only,
   list_sort(list_distinct(list_concat(list(concat(source, ':', lower(record_id))), flatten(list(refs))))) AS keys,
   coalesce(len(flatten(list(refs))), 0) > 0 AS has_refs,
+  bool_or(is_only_author) AS is_only_author,
+  bool_and(source = 'huggingface') AS is_hub_only,
   count(*) AS record_count
 FROM (SELECT * FROM signed JOIN unit_of_record USING (source, record_id))
 GROUP BY unit_key);
