@@ -7,7 +7,7 @@ wishes nothing, with a key that limits nothing, pays for a few look-ups in dicti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -93,9 +93,11 @@ class Wishes:
             wider.append(one)
         return wider
 
-    def arrange(self, ranked: Sequence[Ranked], *, names_models: bool) -> Sequence[Ranked]:
-        """Those that nothing speaks against, in order."""
-        return self._preferences.order(ranked, _offer_of, names_models=names_models)
+    def arrange(
+        self, ranked: Iterable[Ranked], passes: Callable[[Ranked], bool], *, names_models: bool
+    ) -> Iterable[Ranked]:
+        """Those that pass, in order."""
+        return self._preferences.order(ranked, _offer_of, passes, names_models=names_models)
 
 
 def _offer_of(one: Ranked) -> Offer:

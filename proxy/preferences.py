@@ -11,7 +11,7 @@ Mind the units: the request says seconds and US dollars per million tokens, an o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -134,31 +134,35 @@ class Preferences:
                 return f"it does not list {_listed(sorted(missing))}"
         return self._price_problem(offer) if self.max_price != _NO_CEILING else None
 
-    def order(self, ranked: Sequence[R], offer_of: Callable[[R], Offer], *, names_models: bool = False) -> list[R]:
-        """The admitted, best first. Models keep the order of their first mention unless the sort crosses models.
+    def order(
+        self,
+        ranked: Iterable[R],
+        offer_of: Callable[[R], Offer],
+        passes: Callable[[R], bool] = lambda _: True,
+        *,
+        names_models: bool = False,
+    ) -> Iterator[R]:
+        """Those that pass, best first. Models keep the order of their first mention unless the sort crosses models.
 
         With `allow_fallbacks` off what may follow a failure is cut away: everything beyond the hosts in `order`, or,
-        without such a list, all but the first (of each model, where the caller named several as `models`).
+        without such a list, all but the first (of each model, where the caller named several as `models`). Lazy: what
+        comes later is not looked at before its turn, since most calls are answered by the first.
         """
         if not self._arranges:
-            return list(ranked)
-        groups: dict[str, int] = {}
-        keyed = []
-        for position, one in enumerate(ranked):
-            offer = offer_of(one)
-            group = 0 if self.sorts_across_models else groups.setdefault(offer.model_id, len(groups))
-            keyed.append(((group, self._place(offer), self._miss(offer), self._sort_value(offer), position), one))
-        keyed.sort(key=lambda pair: pair[0])
-        if self.allow_fallbacks or self.order_of_hosts:
-            return [one for _, one in keyed]
-        firsts: list[R] = []
-        seen: set[str] = set()
-        for _, one in keyed:
-            model_id = offer_of(one).model_id
-            if model_id not in seen and (names_models or not seen):
-                seen.add(model_id)
-                firsts.append(one)
-        return firsts
+            yield from filter(passes, ranked)
+            return
+        groups: dict[str, list[R]] = {}
+        for one in ranked:
+            groups.setdefault("" if self.sorts_across_models else offer_of(one).model_id, []).append(one)
+        for group in groups.values():
+            kept = [one for one in group if passes(one)]
+            kept.sort(key=lambda one: self._sort_key(offer_of(one)))
+            if self.allow_fallbacks or self.order_of_hosts:
+                yield from kept
+            elif kept:
+                yield kept[0]
+                if not names_models:
+                    return
 
     def provider_for(self, offer: Offer) -> dict[str, Any] | None:
         """The `provider` object to send to OpenRouter with this offer; None when there is nothing to say.
@@ -218,6 +222,9 @@ class Preferences:
             if price > most:
                 return f"its {what} price of ${price:g} is above ${most:g}"
         return None
+
+    def _sort_key(self, offer: Offer) -> tuple[int, int, float]:
+        return self._place(offer), self._miss(offer), self._sort_value(offer)
 
     def _place(self, offer: Offer) -> int:
         for place, name in enumerate(self.order_of_hosts):

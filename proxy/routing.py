@@ -7,7 +7,7 @@ time and the breakers' state are handed in as a question: "is this candidate blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -38,10 +38,12 @@ class Policy(Protocol):
         """Filter and reason, or None."""
 
     def widen(self, ranked: Sequence[Ranked], snapshot: Snapshot) -> Sequence[Ranked]:
-        """The list with what may be considered beyond it."""
+        """The list with what may be considered beyond it; itself where that is nothing."""
 
-    def arrange(self, ranked: Sequence[Ranked], *, names_models: bool) -> Sequence[Ranked]:
-        """Those that nothing speaks against, in order."""
+    def arrange(
+        self, ranked: Iterable[Ranked], passes: Callable[[Ranked], bool], *, names_models: bool
+    ) -> Iterable[Ranked]:
+        """Those that pass, in order; lazy where it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Wanted:
     needs: Needs
     tokens: int
     """Estimate of prompt and answer together."""
+    asks_for: str = "chat"
+    """Kind of model: chat or embeddings."""
     policy: Policy | None = None
     first: Ranked | None = None
     """Tried before all others: where the session is at home."""
@@ -102,8 +106,14 @@ def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
             if one.candidate is not first.candidate:
                 yield one
         return
-    if wanted.policy is not None:
-        for one in arranged(wanted):
+    policy = wanted.policy
+    if policy is not None:
+        pool = [one for list_ in wanted.lists for one in list_]
+        for one in policy.arrange(
+            pool,
+            lambda one: rejection(one, wanted, _nothing_blocks) is None,
+            names_models=len(wanted.selections) > 1,
+        ):
             if blocked(one.candidate) is None:
                 yield one
         return
@@ -118,10 +128,8 @@ def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
                 yield one
 
 
-def arranged(wanted: Wanted) -> Sequence[Ranked]:
-    """What a policy leaves, in the order it asks for; breakers aside."""
-    chosen, _ = explain(wanted, lambda _: None)
-    return chosen
+def _nothing_blocks(_: Candidate) -> str | None:
+    return None
 
 
 def fits(candidate: Candidate, tokens: int) -> bool:
@@ -132,7 +140,10 @@ def fits(candidate: Candidate, tokens: int) -> bool:
 def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> Rejection | None:
     """The first reason that speaks against a candidate, or None."""
     candidate = one.candidate
-    problem = candidate.offer_problem if assumes_keys else candidate.problem
+    if wanted.asks_for == "embeddings":
+        problem = candidate.embeddings_problem
+    else:
+        problem = candidate.offer_problem if assumes_keys else candidate.problem
     if problem is not None:
         return Rejection(one, "unavailable", problem)
     missing = lacking(candidate, wanted.needs, is_named=wanted.is_named)
@@ -168,7 +179,7 @@ def explain(wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> 
             else:
                 rejected.append(found)
     if wanted.policy is not None:
-        chosen = list(wanted.policy.arrange(chosen, names_models=len(wanted.selections) > 1))
+        chosen = list(wanted.policy.arrange(chosen, lambda _: True, names_models=len(wanted.selections) > 1))
     if wanted.first is not None:
         home = wanted.first.candidate
         chosen.sort(key=lambda one: one.candidate is not home)

@@ -342,7 +342,7 @@ def test_any_json_is_read_or_refused(provider: dict[str, Any]) -> None:
     except InvalidRequestError:
         return
     kept = [one for one in ALL if preferences.admits(one) is None]
-    found = preferences.order(kept, lambda one: one)
+    found = list(preferences.order(kept, lambda one: one))
 
     assert len(found) == len({one.offer_id for one in found})
     assert {one.offer_id for one in found} <= {one.offer_id for one in kept}
