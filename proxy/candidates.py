@@ -42,6 +42,7 @@ class Candidate:
 
     __slots__ = (
         "account",
+        "account_problem",
         "breaker_keys",
         "context_tokens",
         "effort",
@@ -65,7 +66,8 @@ class Candidate:
         self.effort = effort
         self.account = account
         self.offer_problem = None if offer.is_callable else offer.not_callable_reason or f"it is listed as {offer.kind}"
-        self.problem = self.offer_problem or _problem(offer, account)
+        self.account_problem = _problem(account, offer.upstream)
+        self.problem = self.offer_problem or self.account_problem
         self.has, self.is_unknown = _capabilities(offer)
         self.context_tokens = offer.context_tokens
         # The model at that upstream, and the host endpoint of it; the same where no host is named.
@@ -109,10 +111,8 @@ def _header(text: str) -> bytes:
     return text.encode("ascii", "replace").translate(None, b"\r\n\0")
 
 
-def _problem(offer: Offer, account: Account | None) -> str | None:
-    if account is None:
-        return f"upstream {offer.upstream} is not configured"
-    return account.problem
+def _problem(account: Account | None, upstream: str) -> str | None:
+    return f"upstream {upstream} is not configured" if account is None else account.problem
 
 
 def _capabilities(offer: Offer) -> tuple[Needs, Needs]:

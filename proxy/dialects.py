@@ -9,6 +9,7 @@ The rules hold for requests only. Answers are relayed as they come.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -144,6 +145,8 @@ class Dialect:
     """Images by address; otherwise inline data only."""
     response_formats: frozenset[str] = frozenset(("text", "json_object", "json_schema"))
     most_temperature: float = 2.0
+    has_one_system_message: bool = False
+    """System messages must come first and be one: many chat templates fail otherwise."""
     short_call_ids: bool = False
     """Ids of tool calls must be nine letters or digits."""
 
@@ -229,6 +232,7 @@ DIALECTS: dict[str, Dialect] = {
             is_strict=True,
             reasoning="none",
             most_temperature=1.5,
+            has_one_system_message=True,
             short_call_ids=True,
         ),
         Dialect(
@@ -328,6 +332,7 @@ DIALECTS: dict[str, Dialect] = {
             length="both",
             reasoning="template",
             history=frozenset(("reasoning", "reasoning_content")),
+            has_one_system_message=True,
         ),
         Dialect(
             "llamacpp",
@@ -337,6 +342,7 @@ DIALECTS: dict[str, Dialect] = {
             renames={"repetition_penalty": "repeat_penalty"},
             reasoning="template",
             history=frozenset(("reasoning_content",)),
+            has_one_system_message=True,
         ),
         Dialect(
             "lmstudio",
@@ -345,6 +351,7 @@ DIALECTS: dict[str, Dialect] = {
             lacks=_LOCAL | _words("n logprobs top_logprobs parallel_tool_calls"),
             renames={"repetition_penalty": "repeat_penalty"},
             takes_image_urls=False,
+            has_one_system_message=True,
             response_formats=frozenset(("text", "json_schema")),
         ),
         Dialect(
@@ -711,6 +718,8 @@ def _messages(draft: _Draft) -> str | None:
             if changed is None:
                 changed = list(messages)
             changed[i] = new
+    if dialect.has_one_system_message:
+        changed = _with_one_system_message(messages if changed is None else changed) or changed
     if changed is not None:
         body["messages"] = changed
     tools = body.get("tools")
@@ -720,6 +729,25 @@ def _messages(draft: _Draft) -> str | None:
             body["tools"] = stripped
             dropped.add("tools.cache_control")
     return None
+
+
+def _with_one_system_message(messages: list[Any]) -> list[Any] | None:
+    """The first system messages as one, later ones as the user's; None where that is so already."""
+
+    def is_system(message: Any) -> bool:
+        return isinstance(message, dict) and message.get("role") == "system"
+
+    if not any(is_system(message) for message in messages[1:]):
+        return None
+    leading = list(itertools.takewhile(is_system, messages))
+    rest = [{**one, "role": "user"} if is_system(one) else one for one in messages[len(leading) :]]
+    if len(leading) < 2:
+        return [*leading, *rest]
+    texts = [one.get("content") for one in leading]
+    if all(isinstance(text, str) for text in texts):
+        return [{"role": "system", "content": "\n\n".join(texts)}, *rest]
+    parts = [[{"type": "text", "text": text}] if isinstance(text, str) else text or [] for text in texts]
+    return [{"role": "system", "content": list(itertools.chain.from_iterable(parts))}, *rest]
 
 
 def _message(message: dict[str, Any], dialect: Dialect, dropped: set[str]) -> dict[str, Any]:
@@ -738,7 +766,9 @@ def _message(message: dict[str, Any], dialect: Dialect, dropped: set[str]) -> di
         content = message.get("content")
         parts = _without_cache_control(content) if isinstance(content, list) else content
         if parts is not content:
-            new = {**new, "content": parts}
+            # What was a list for its mark's sake becomes the plain text again, which every host takes.
+            is_plain = len(parts) == 1 and isinstance(parts[0], dict) and set(parts[0]) == {"type", "text"}
+            new = {**new, "content": parts[0]["text"] if is_plain else parts}
             dropped.add("messages.cache_control")
         if "cache_control" in new:
             new = {name: value for name, value in new.items() if name != "cache_control"}

@@ -257,6 +257,7 @@ class Failover:
             output_tokens=request.output_tokens,
             settings=self._settings,
             wish=call.wish,
+            prompt_tokens=request.prompt_tokens,
         )
         answer: UpstreamAnswer | None = None
         is_handed_on = False

@@ -120,6 +120,34 @@ def read_chat(data: bytes, profile_header: str | None = None) -> ChatRequest:
     )
 
 
+def read_embeddings(data: bytes, profile_header: str | None = None) -> ChatRequest:
+    """Read the body of a call for embeddings. A model must be named: vectors of two models cannot be compared.
+
+    Raises `InvalidRequestError`.
+    """
+    body, fields = read_object(data)
+    given = body.get("input")
+    if not isinstance(given, str | list) or not given:
+        raise InvalidRequestError("input must be a string or a list, and not empty.", param="input")
+    chosen = choice(body, profile_header)
+    if not chosen["names"]:
+        raise InvalidRequestError(
+            "Name an embedding model: vectors of different models cannot be compared.", param="model"
+        )
+    longest = (
+        max((len(one) for one in given if isinstance(one, str)), default=0) if isinstance(given, list) else len(given)
+    )
+    return ChatRequest(
+        fields=fields,
+        body=body,
+        prompt_tokens=int(longest / _BYTES_PER_TOKEN),
+        output_tokens=0,
+        needs=Needs.NOTHING,
+        effort=None,
+        **{**chosen, "is_stream": False, "wants_usage_event": False},
+    )
+
+
 def read_object(data: bytes) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
     """The body twice: parsed, and as bytes of each field.
 

@@ -141,7 +141,9 @@ def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bo
     """The first reason that speaks against a candidate, or None."""
     candidate = one.candidate
     if wanted.asks_for == "embeddings":
-        problem = candidate.embeddings_problem
+        if candidate.offer.kind != "embedding":
+            return Rejection(one, "needs", "it makes no embeddings")
+        problem = candidate.account_problem
     else:
         problem = candidate.offer_problem if assumes_keys else candidate.problem
     if problem is not None:
@@ -207,7 +209,7 @@ def no_candidate(wanted: Wanted) -> RequirementsError | NoUpstreamError | Unknow
         return NoUpstreamError(f"No upstream can be called: {advice}.")
     parts = []
     if removed.get("needs"):
-        words = " and ".join(WORDS[need] for need in wanted.needs)
+        words = " and ".join(WORDS[need] for need in wanted.needs) or wanted.asks_for
         parts.append(f"{removed['needs']} lack {words}")
     if removed.get("context"):
         widest = max(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from proxy.errors import ProxyError, envelope
-from proxy.request import ChatRequest, read_chat, read_object
+from proxy.request import ChatRequest, read_chat, read_embeddings, read_object
 from proxy.translations import completions, messages, responses
 
 _encode = msgspec.json.Encoder().encode
@@ -51,10 +51,17 @@ class Shape(NamedTuple):
     translator: Callable[[Asked, str, int], Translator] | None
     error: Callable[[ProxyError, str], bytes]
     keep_alive: bytes = b": waiting\n\n"
+    asks_for: str = "chat"
+    """Which of an upstream's endpoints is called, and which kind of model: chat or embeddings."""
 
 
 def _chat(data: bytes, profile: str | None) -> Asked:
     request = read_chat(data, profile)
+    return Asked(request, request.body)
+
+
+def _embeddings(data: bytes, profile: str | None) -> Asked:
+    request = read_embeddings(data, profile)
     return Asked(request, request.body)
 
 
@@ -110,11 +117,14 @@ MESSAGES = Shape(
     keep_alive=b'event: ping\ndata: {"type":"ping"}\n\n',
 )
 
+EMBEDDINGS = Shape("embeddings", _embeddings, None, None, envelope, asks_for="embeddings")
+
 SHAPES: Mapping[str, Shape] = {
     "/v1/chat/completions": CHAT,
     "/v1/completions": COMPLETIONS,
     "/v1/responses": RESPONSES,
     "/v1/messages": MESSAGES,
+    "/v1/embeddings": EMBEDDINGS,
 }
 """By path."""
 

@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -136,10 +137,22 @@ class ChatRoute:
         if wish.total_s is not None:
             total_s = min(total_s, wish.total_s)
         deadline = started + total_s
-        name = self._shape.name
-        call = Call(request_id, name, request, plan.wanted, plan.assessment, started, deadline, wish, plan=plan)
-        call.asked = asked
-        return call
+        shape, wanted = self._shape, plan.wanted
+        if shape.asks_for != "chat":
+            wanted = plan.wanted = replace(wanted, asks_for=shape.asks_for)
+        return Call(
+            request_id,
+            shape.name,
+            request,
+            wanted,
+            plan.assessment,
+            started,
+            deadline,
+            wish,
+            asked=asked,
+            upstream_endpoint=shape.asks_for,
+            plan=plan,
+        )
 
     async def _reserve(self, call: Call, plan: Plan) -> None:
         runtime = self._runtime

@@ -15,6 +15,7 @@ import pytest
 
 from tests import fake_upstream as fake
 from tests.fake_upstream import FakeUpstream
+from tests.proxy.publication import offer
 from tests.proxy.serving import serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
@@ -131,3 +132,22 @@ async def test_models_in_the_shape_that_the_client_asks_for(tmp_path: Path) -> N
         assert listed["data"][0].keys() >= {"id", "type", "display_name", "created_at"}
         assert listed["has_more"] is False
         assert "auto" in [one["id"] for one in listed["data"]]
+
+
+async def test_embeddings_go_to_what_makes_them(tmp_path: Path) -> None:
+    """By name only; a chat model makes none; the second upstream that has it takes over."""
+    offers = [
+        offer("v/embed", upstream=name, upstream_model="embed", kind="embedding", is_callable=False, is_free=False)
+        for name in ("first", "second")
+    ]
+    async with house(tmp_path, offers=[*offers, offer("v/chat", upstream="first", upstream_model="chat")]) as at:
+        at.first.script("*", fake.status(500))
+        at.second.script("*", fake.embeddings())
+        found = await at.client.embeddings.create(model="v/embed", input=["a", "b"], encoding_format="float")
+        auto = await at.http.post("/v1/embeddings", json={"model": "auto", "input": "a"})
+        chat = await at.http.post("/v1/embeddings", json={"model": "v/chat", "input": "a"})
+
+        assert len(found.data) == 2
+        assert [one.path for one in at.second.calls] == ["/v1/embeddings"]
+        assert (auto.status_code, chat.status_code) == (400, 400)
+        assert "1 lack embeddings" in chat.json()["error"]["message"]
