@@ -2,8 +2,8 @@
 
 A fixed limit would kill the best thinking models, which are silent for minutes, and wait for ever on those that
 answer within a second. So, unless a limit is set, it follows what the publication says of the candidate at that
-effort: `FACTOR` times its median, within a floor and a cap. Where it says nothing, the effort does. A long prompt has to
-be read first, and a local server may have to load the model.
+effort: `FACTOR` times its median, within a floor and a cap. Where it says nothing, the effort does. A long prompt has
+to be read first, and a local server may have to load the model.
 """
 
 from __future__ import annotations
