@@ -52,11 +52,11 @@ export function meter(difficulty, band) {
       'g',
       { class: name === band ? 'zone here' : 'zone' },
       s('rect', { x: from * (width / 3) + 1, y: 10, width: width / 3 - 2, height: 8 }),
-      s('text', { x: (from + 0.5) * (width / 3), y: 34, 'text-anchor': 'middle' }, name),
+      s('text', { x: (from + 0.5) * (width / 3), y: 36, 'text-anchor': 'middle' }, name),
     );
   return s(
     'svg',
-    { class: 'meter', viewBox: `-6 0 ${width + 12} 38`, role: 'img', 'aria-label': `Difficulty ${difficulty.toFixed(2)} of 1, ${band}` },
+    { class: 'meter', viewBox: `-6 0 ${width + 12} 42`, role: 'img', 'aria-label': `Difficulty ${difficulty.toFixed(2)} of 1, ${band}` },
     zone('easy', 0),
     zone('medium', 1),
     zone('hard', 2),

@@ -29,7 +29,6 @@ async function refresh() {
   try {
     const [status, traffic, { data }] = await Promise.all([get('/v1/status'), get('/v1/traffic'), get('/v1/decisions?limit=20')]);
     showHealth(status);
-    showFigures(status, traffic);
     showState(status);
     if (status.publication.id && status.publication.id !== publication) {
       const profiles = await get('/v1/routing_profiles');
@@ -37,6 +36,7 @@ async function refresh() {
       await rankings.start(profiles);
       publication = status.publication.id;
     }
+    showFigures(status, traffic, (model) => rankings.nameOf(model));
     decisions.show(data);
     trouble(publication === null ? status.publication.problem : null);
     wait = EVERY_MS;

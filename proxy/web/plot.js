@@ -5,7 +5,7 @@ import { h, later, s } from './dom.js';
 import { DASH, duration, usd, whole } from './format.js';
 import { BASES, Z } from './marks.js';
 
-const MARGIN = { top: 14, right: 16, bottom: 38, left: 46 };
+const MARGIN = { top: 20, right: 16, bottom: 38, left: 46 };
 const FREE = 54;
 const REACH = 26;
 
@@ -30,6 +30,7 @@ export class Plot {
   #points = [];
   #names;
   #tip;
+  #mark = null;
 
   constructor(host, onChoose) {
     this.#host = host;
@@ -53,11 +54,10 @@ export class Plot {
   /** Mark a candidate, or none. */
   choose(row) {
     this.#chosen = row;
-    for (const point of this.#points) {
-      const isChosen = row !== null && point.row === row;
-      point.group.classList.toggle('chosen', isChosen);
-      if (isChosen) point.group.parentNode.append(point.group);
-    }
+    const point = this.#points.find((one) => one.row === row);
+    // A copy on top: moving the point itself would take the focus from it.
+    this.#mark?.setAttribute('class', point ? `${point.group.getAttribute('class')} chosen` : '');
+    this.#mark?.replaceChildren(...(point ? [...point.group.children].map((one) => one.cloneNode()) : []));
   }
 
   #draw() {
@@ -96,7 +96,8 @@ export class Plot {
     for (const row of [...this.#rows].sort((a, b) => isOnFront.has(a) - isOnFront.has(b) || b.rank - a.rank)) {
       points.append(this.#point(row, isOnFront.has(row), x(row.cost_usd), y(row.quality), y));
     }
-    svg.append(points, this.#labels(undominated, x, y, width));
+    this.#mark = s('g', { 'aria-hidden': 'true' });
+    svg.append(points, this.#mark, this.#labels(undominated, x, y, width));
     svg.addEventListener('pointermove', (event) => this.#hover(event, svg));
     svg.addEventListener('click', (event) => this.#hover(event, svg));
     svg.addEventListener('pointerleave', () => this.#hideTip());
@@ -146,7 +147,7 @@ export class Plot {
     }
     marks.push(
       s('text', { class: 'axis', x: width - MARGIN.right, y: height - 4, 'text-anchor': 'end' }, 'cost of a typical call, log scale →'),
-      s('text', { class: 'axis', x: MARGIN.left - 40, y: height - 4 }, '↑ quality'),
+      s('text', { class: 'axis', x: 0, y: 10 }, 'quality ↑'),
     );
     return s('g', { class: 'axes', 'aria-hidden': 'true' }, marks);
   }

@@ -12,7 +12,8 @@ function figure(term, value, note, isBad = false) {
   return h('div', { class: isBad ? 'bad' : null }, h('dt', {}, term), h('dd', {}, value), h('dd', { class: 'note' }, note));
 }
 
-export function showFigures(status, traffic) {
+/** `nameOf` gives a model's name for people. */
+export function showFigures(status, traffic, nameOf) {
   const { publication } = status;
   const failed = Object.entries(traffic.by_status).filter(([code]) => Number(code) >= 400 && code !== '499');
   const failures = failed.reduce((sum, [, many]) => sum + many, 0);
@@ -27,7 +28,7 @@ export function showFigures(status, traffic) {
     figure('Failed', count(failures), failures ? failed.map(([code, many]) => `${count(many)} × ${code}`).join(', ') : 'none', failures > 0),
     figure('Failovers', count(traffic.failovers), 'went on to the next'),
     figure('Spent', usd(traffic.spent_usd), `${tokens(traffic.tokens_in)} tokens in, ${tokens(traffic.tokens_out)} out`),
-    figure('Saved', usd(traffic.saved_usd), traffic.yardstick ? `against always ${traffic.yardstick}` : 'nothing to compare with yet'),
+    figure('Saved', usd(traffic.saved_usd), traffic.yardstick ? `against always ${nameOf(traffic.yardstick)}` : 'nothing to compare with yet'),
   );
 }
 

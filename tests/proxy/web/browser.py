@@ -87,7 +87,12 @@ async def window(chromium: Browser, url: str, **options: Any) -> AsyncIterator[W
 
 @contextlib.asynccontextmanager
 async def market_proxy(
-    directory: Path, upstream: FakeUpstream, *, published: Path | None = None, environment: Mapping[str, str] = {}, **settings: Any
+    directory: Path,
+    upstream: FakeUpstream,
+    *,
+    published: Path | None = None,
+    environment: Mapping[str, str] = {},
+    **settings: Any,
 ) -> AsyncIterator[Served]:
     """A proxy that ranks the invented market, or the publication given, and calls `upstream` for all of it."""
     path = directory / "published" / "orchestrator.duckdb"

@@ -28,7 +28,10 @@ _BASES = ("rated", "rated", "measured", "inferred")
 
 
 def _models() -> list[tuple[Any, ...]]:
-    """Id, name, quality, its deviation, basis, price in and out, latency, context, whether it thinks; better is dearer."""
+    """Id, name, quality, its deviation, basis, price in and out, latency, context, whether it thinks.
+
+    Better is dearer, more or less.
+    """
     made = []
     for i in range(48):
         vendor, family = _VENDORS[i % 6], _FAMILIES[i % 8]
@@ -46,7 +49,9 @@ def _models() -> list[tuple[Any, ...]]:
     return made
 
 
-def _score(weights: tuple[float, ...], quality: float, latency_ms: float, cost: float, context: int) -> tuple[float, ...]:
+def _score(
+    weights: tuple[float, ...], quality: float, latency_ms: float, cost: float, context: int
+) -> tuple[float, ...]:
     parts = (
         1 / (1 + math.exp(-(quality - 1340) / 60)),
         1 / (1 + latency_ms / 6000),
@@ -72,7 +77,9 @@ def rows(now: dt.datetime = NOW) -> list[Any]:
     ]
     placed: list[tuple[Offer, str | None, float | None, float | None, str, float, float]] = []
     for model_id, name, quality, deviation, basis, price_in, price_out, latency, context, thinks in _models():
-        made.append(publication.model(model_id, name=name, is_open_weights=price_in < 0.3, record_count=2, offer_count=1))
+        made.append(
+            publication.model(model_id, name=name, is_open_weights=price_in < 0.3, record_count=2, offer_count=1)
+        )
         offers = [
             publication.offer(
                 model_id,
@@ -127,7 +134,9 @@ def rows(now: dt.datetime = NOW) -> list[Any]:
                     latency_basis="endpoint",
                 )
             )
-            made.append(_signal(model_id, effort, "quality", quality + lift, "arena_rating", basis, "lmsys_arena", name))
+            made.append(
+                _signal(model_id, effort, "quality", quality + lift, "arena_rating", basis, "lmsys_arena", name)
+            )
             for offer in offers:
                 cost = 0.0 if offer.is_local else (700 * price_in + 600 * longer * price_out) / 1e6
                 placed.append((offer, effort, quality + lift, deviation, basis, latency * longer, cost))
@@ -140,7 +149,9 @@ def rows(now: dt.datetime = NOW) -> list[Any]:
                 profile=profile,
                 description=f"The {profile} profile.",
                 is_default=profile == "balanced",
-                **dict(zip(("weight_quality", "weight_latency", "weight_cost", "weight_context"), weights, strict=True)),
+                **dict(
+                    zip(("weight_quality", "weight_latency", "weight_cost", "weight_context"), weights, strict=True)
+                ),
             )
         )
         for band, harder in (("easy", 0.6), ("medium", 1.0), ("hard", 2.0)):

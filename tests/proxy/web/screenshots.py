@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from PIL import Image
 from playwright.async_api import Browser, Page
 
 from tests.fake_upstream import FakeUpstream, answer, status
@@ -36,10 +38,14 @@ CALLS = (
     ("Summarise this thread in three sentences.", "speed"),
 )
 SHOTS: Mapping[str, Mapping[str, Any]] = {
-    "page-light": {"color_scheme": "light"},
-    "page-dark": {"color_scheme": "dark"},
-    "page-narrow": {"color_scheme": "light", "viewport": {"width": 400, "height": 860}},
+    "page-light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 1640}},
+    "page-dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 1640}},
+    "page-narrow": {"color_scheme": "light", "viewport": {"width": 400, "height": 1900}},
 }
+"""By file name, what the browser is told."""
+
+PARTS = {"decision": "#try", "state": "#state", "decisions": "#decisions"}
+"""By file name, the part of the light page."""
 
 
 async def _call_some(url: str, upstream: FakeUpstream) -> None:
@@ -67,6 +73,12 @@ async def _settle(page: Page) -> None:
     await page.wait_for_timeout(200)
 
 
+def _write(path: Path, picture: bytes) -> Path:
+    """Packed as tightly as the format allows; the browser packs for speed."""
+    Image.open(io.BytesIO(picture)).convert("RGB").save(path, optimize=True)
+    return path
+
+
 async def _shoot(chromium: Browser, url: str, to: Path) -> list[Path]:
     made = []
     for name, options in SHOTS.items():
@@ -74,12 +86,10 @@ async def _shoot(chromium: Browser, url: str, to: Path) -> list[Path]:
             page = opened.page
             await _settle(page)
             await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-            made.append(to / f"{name}.png")
-            await page.screenshot(path=made[-1], full_page=True)
+            made.append(_write(to / f"{name}.png", await page.screenshot()))
             if name == "page-light":
-                for part, selector in (("rankings", "#rankings"), ("decision", "#try")):
-                    made.append(to / f"{part}.png")
-                    await page.locator(selector).screenshot(path=made[-1])
+                for part, selector in PARTS.items():
+                    made.append(_write(to / f"{part}.png", await page.locator(selector).screenshot()))
             if opened.problems:
                 raise SystemExit("\n".join(opened.problems))
     return made
