@@ -764,8 +764,8 @@ def _message(message: dict[str, Any], dialect: Dialect, dropped: set[str]) -> di
         new = _with_short_ids(new)
     if not dialect.keeps_cache_control:
         content = message.get("content")
-        parts = _without_cache_control(content) if isinstance(content, list) else content
-        if parts is not content:
+        parts = _without_cache_control(content) if isinstance(content, list) else None
+        if parts is not None and parts is not content:
             # What was a list for its mark's sake becomes the plain text again, which every host takes.
             is_plain = len(parts) == 1 and isinstance(parts[0], dict) and set(parts[0]) == {"type", "text"}
             new = {**new, "content": parts[0]["text"] if is_plain else parts}

@@ -236,10 +236,14 @@ def _tool_result(block: Mapping[str, Any], where: str) -> tuple[dict[str, Any], 
     text = _content(said) if said else ""
     if block.get("is_error") is True:
         text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
+    if block.get("cache_control") is not None:
+        # A mark stands on a part; coding agents put their last one here.
+        parts = [{"type": "text", "text": text}] if isinstance(text, str) else text
+        text = [*parts[:-1], _marked(block, parts[-1])]
     call_id = block.get("tool_use_id")
     if not isinstance(call_id, str):
         raise InvalidRequestError(f"{where}.tool_use_id must be a string.", param=where)
-    return _marked(block, {"role": "tool", "tool_call_id": call_id, "content": text}), shown
+    return {"role": "tool", "tool_call_id": call_id, "content": text}, shown
 
 
 def _assistant(blocks: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any]:
@@ -254,7 +258,7 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str) -> dict[str, Any
         elif kind == "tool_use":
             arguments = json.dumps(block.get("input") or {}, ensure_ascii=False, separators=(",", ":"))
             function = {"name": str(block.get("name", "")), "arguments": arguments}
-            calls.append(_marked(block, {"id": str(block.get("id", "")), "type": "function", "function": function}))
+            calls.append({"id": str(block.get("id", "")), "type": "function", "function": function})
         elif kind == "thinking":
             text = str(block.get("thinking", ""))
             if block.get("signature"):

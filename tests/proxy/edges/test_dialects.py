@@ -300,7 +300,7 @@ def test_roles_marks_and_old_thoughts_go_where_they_are_understood() -> None:
 
     found = adapted({"messages": MARKED}, "mistral")
     assert found.body["messages"] == [
-        {"role": "system", "content": [{"type": "text", "text": "be terse"}]},
+        {"role": "system", "content": "be terse"},
         MARKED[1],
         {"role": "assistant", "content": "a"},
     ]
@@ -313,6 +313,27 @@ def test_roles_marks_and_old_thoughts_go_where_they_are_understood() -> None:
     assert deepseek.body["messages"][2] == {"role": "assistant", "content": "a", "reasoning_content": "c"}
     platform = adapted({"messages": MARKED}, "openai_platform")
     assert platform.body["messages"][0]["role"] == "developer"
+
+
+def test_later_system_messages_are_the_users_where_a_template_takes_only_one() -> None:
+    """Coding agents send several, and some amid the conversation."""
+    first = [{"role": "system", "content": "a"}, {"role": "developer", "content": "b"}]
+    later = [{"role": "user", "content": "c"}, {"role": "system", "content": "d"}, {"role": "user", "content": "e"}]
+
+    assert adapted({"messages": [*first, *later]}, "vllm").body["messages"] == [
+        {"role": "system", "content": "a\n\nb"},
+        {"role": "user", "content": "c"},
+        {"role": "user", "content": "d"},
+        {"role": "user", "content": "e"},
+    ]
+    mixed = [{"role": "system", "content": [{"type": "text", "text": "a"}]}, first[0], later[0]]
+    assert adapted({"messages": mixed}, "mistral").body["messages"][0]["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "text", "text": "a"},
+    ]
+    assert adapted({"messages": later}, "groq").body["messages"] is later
+    one = [first[0], later[0]]
+    assert adapted({"messages": one}, "vllm").body["messages"] is one
 
 
 def test_call_ids_are_shortened_alike_in_call_and_result() -> None:

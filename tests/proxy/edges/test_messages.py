@@ -187,6 +187,41 @@ def test_a_request_with_everything() -> None:
     }
 
 
+def test_a_coding_agents_second_turn() -> None:
+    """Its shapes: a system message amid the conversation, unsigned thoughts, the cache mark on a result."""
+    mark = {"type": "ephemeral"}
+    chat = to_chat(
+        {
+            **ASK,
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "make it"}]},
+                {"role": "system", "content": "Agents you may call: none."},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "hm", "signature": ""},
+                        {"type": "tool_use", "id": "c", "name": "Bash", "input": {"command": "ls"}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "c", "content": "hi", "cache_control": mark}],
+                },
+            ],
+            "metadata": {"user_id": '{"device_id":"37ec","account_uuid":"","session_id":"3f008040-a0a0-40cc-8200"}'},
+            "context_management": {"edits": []},
+        }
+    )
+
+    assert [message["role"] for message in chat["messages"]] == ["user", "system", "assistant", "tool"]
+    assert chat["messages"][2]["reasoning_content"] == "hm"
+    assert chat["messages"][2]["content"] is None
+    assert chat["messages"][3]["content"] == [{"type": "text", "text": "hi", "cache_control": mark}]
+    assert chat["session_id"] == "3f008040-a0a0-40cc-8200"
+    assert len(chat["user"]) <= 64
+    assert "context_management" not in chat
+
+
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
