@@ -14,6 +14,7 @@ from proxy.admission import Places
 from proxy.answers import Usage
 from proxy.breaker import Ticket
 from proxy.candidates import Ranked
+from proxy.client import UpstreamAnswer
 from proxy.clock import Clock
 from proxy.costs import cost_usd
 from proxy.difficulty import Assessment
@@ -83,6 +84,7 @@ class Attempt:
         "started",
         "status",
         "tickets",
+        "upstream_answer",
         "usage",
     )
 
@@ -115,6 +117,8 @@ class Attempt:
         self.dropped: tuple[str, ...] = ()
         self.place: Places | None = None
         """Given back when the attempt ends."""
+        self.upstream_answer: UpstreamAnswer | None = None
+        """Closed when the attempt ends, whoever holds it by then."""
         call.attempts.append(self)
 
     def end(
@@ -135,6 +139,8 @@ class Attempt:
         now = self.ended = self._clock.monotonic()
         if self.place is not None:
             self.place.give_back()
+        if self.upstream_answer is not None:
+            self.upstream_answer.close()
         self.outcome, self.cause = outcome, cause
         self._tell_breakers(now, against, rest_s, is_lasting)
         offer = self.ranked.candidate.offer

@@ -7,6 +7,7 @@ hangs up ends everything and counts against nobody.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from proxy.errors import (
     OverloadedError,
     StalledError,
 )
+from proxy.hedging import HedgeBudget, hedge_after_s, is_worth_it
 from proxy.limits import Limits, limits
 from proxy.metrics import Metrics
 from proxy.routing import candidates, explain, no_candidate
@@ -114,6 +116,7 @@ class Failover:
         metrics: Metrics,
         outcomes: OutcomeSink,
         admission: Admission | None = None,
+        hedges: HedgeBudget | None = None,
     ) -> None:
         self._transport = transport
         self._breakers = breakers
@@ -122,6 +125,7 @@ class Failover:
         self._metrics = metrics
         self._outcomes = outcomes
         self._admission = admission
+        self._hedges = hedges
 
     async def answer(self, call: Call) -> Answer:
         """The first answer of the candidates in their order.
@@ -156,24 +160,14 @@ class Failover:
             attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
             attempt.place = place
             try:
-                return await self._attempt(attempt, turn.repairs)
+                if self._hedges is None or plan is None or plan.routing.hedge is False:
+                    return await self._attempt(attempt, turn.repairs)
+                return await self._first_of_two(attempt, turn, spent, self._hedges, most_attempts)
             except _NotTriedError as error:
-                call.attempts.pop()
-                call.skipped.append((ranked, str(error)))
-                for ticket in tickets:
-                    ticket.breaker.abandoned(ticket)
-                if place is not None:
-                    place.give_back()
+                self._close_books(attempt, error)
             except RefusedError as error:
                 cause = error.cause
-                attempt.status = error.status
-                attempt.end(
-                    cause.outcome,
-                    cause.name,
-                    against=cause.opens,
-                    rest_s=cause.retry_after_s,
-                    is_lasting=cause.is_lasting,
-                )
+                self._close_books(attempt, error)
                 if cause.action == "larger_context":
                     larger_than = max(larger_than, candidate.context_tokens or 0)
                 if cause.action == "return" and any(one.blames_caller for one in refusals):
@@ -184,7 +178,7 @@ class Failover:
                 else:
                     spent.update(self._takes_along(candidate, cause))
             except AttemptError as error:
-                attempt.end(error.outcome, error.cause, against=FAILURES[error.outcome])
+                self._close_books(attempt, error)
                 spent.add(candidate.endpoint_key)
             except BaseException:
                 # Cancelled: the caller hung up, or the proxy is stopping. Nobody's fault.
@@ -202,6 +196,102 @@ class Failover:
         """The breaker that keeps a candidate from being tried now, in words."""
         breaker = self._breakers.blocks(candidate.breaker_keys, self._clock.monotonic())
         return None if breaker is None else f"breaker {breaker.key} is open: {breaker.reason}"
+
+    async def _first_of_two(
+        self, attempt: Attempt, turn: _Turn, spent: set[str], hedges: HedgeBudget, most_attempts: int
+    ) -> Answer:
+        """The attempt, and beside it a second candidate if it is slow to speak; whichever speaks first answers.
+
+        Raises the attempt's own error when both fail.
+        """
+        hedges.earn()
+        first = asyncio.ensure_future(self._attempt(attempt, turn.repairs))
+        waiting = asyncio.ensure_future(self._clock.sleep(hedge_after_s(turn.ranked.candidate)))
+        running: dict[asyncio.Future[Answer], Attempt] = {first: attempt}
+        winner: asyncio.Future[Answer] | None = None
+        try:
+            await asyncio.wait((first, waiting), return_when=asyncio.FIRST_COMPLETED)
+            second = None
+            if not first.done() and len(attempt.call.attempts) < most_attempts:
+                second = self._second(attempt, spent, hedges)
+            if second is not None:
+                running[asyncio.ensure_future(self._attempt(second, ()))] = second
+            unfinished: set[asyncio.Future[Answer]] = set(running)
+            while unfinished and winner is None:
+                done, unfinished = await asyncio.wait(unfinished, return_when=asyncio.FIRST_COMPLETED)
+                # The first wins when both speak at once: it is the one that was ranked higher.
+                for one in (one for one in running if one in done):
+                    error = one.exception()
+                    if error is None:
+                        winner = winner or one
+                    elif isinstance(error, _NotTriedError | RefusedError | AttemptError):
+                        self._close_books(running[one], error)
+                        if one is not first:
+                            spent.add(running[one].ranked.candidate.endpoint_key)
+                    else:
+                        raise error
+            if second is not None and attempt.call.plan is not None:
+                spoke = "the second" if winner is not None and winner is not first else "the first"
+                attempt.call.plan.hedge = f"asked {second.ranked.candidate.name} beside it; {spoke} answered"
+            return (winner or first).result()
+        finally:
+            waiting.cancel()
+            for one in running:
+                one.cancel()
+            await asyncio.gather(waiting, *running, return_exceptions=True)
+            for one, its in running.items():
+                if one is not winner and not one.cancelled():
+                    one.exception()  # looked at, so that nobody is warned of it
+                if one is not winner and (one is not first or winner is not None):
+                    its.end("caller_gone", "lost_the_race" if winner is not None else "cancelled")
+
+    def _second(self, first: Attempt, spent: set[str], hedges: HedgeBudget) -> Attempt | None:
+        """The best candidate that is worth asking beside the first, ready to be asked; None where there is none."""
+        call = first.call
+        for ranked in candidates(call.wanted, self.blocked):
+            candidate = ranked.candidate
+            is_spent = not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate)))
+            if is_spent or is_worth_it(first.ranked.candidate, candidate) is not None:
+                continue
+            place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
+            if place is not None and not place.take_now():
+                continue
+            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic())
+            if tickets is None or not hedges.spend():
+                for ticket in tickets or ():
+                    ticket.breaker.abandoned(ticket)
+                if place is not None:
+                    place.give_back()
+                if tickets is None:
+                    continue
+                return None
+            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+            attempt.place = place
+            return attempt
+        return None
+
+    def _close_books(self, attempt: Attempt, error: _NotTriedError | RefusedError | AttemptError) -> None:
+        """Record how an attempt failed, and against whom it counts."""
+        if isinstance(error, RefusedError):
+            cause = error.cause
+            attempt.status = error.status
+            attempt.end(
+                cause.outcome,
+                cause.name,
+                against=cause.opens,
+                rest_s=cause.retry_after_s,
+                is_lasting=cause.is_lasting,
+            )
+        elif isinstance(error, AttemptError):
+            attempt.end(error.outcome, error.cause, against=FAILURES[error.outcome])
+        elif attempt in attempt.call.attempts:
+            # Nothing was sent, so there is nothing to record of it but why.
+            attempt.call.attempts.remove(attempt)
+            attempt.call.skipped.append((attempt.ranked, str(error)))
+            for ticket in attempt.tickets:
+                ticket.breaker.abandoned(ticket)
+            if attempt.place is not None:
+                attempt.place.give_back()
 
     def _takes_along(self, candidate: Candidate, cause: Cause) -> tuple[str, ...]:
         """What else cannot work in this call, now that this failed: keys of breakers, or a vendor."""
@@ -268,6 +358,7 @@ class Failover:
                     UpstreamRequest(account.urls[call.upstream_endpoint], account.headers, prepared.body)
                 )
                 attempt.status = answer.status
+                attempt.upstream_answer = answer
                 if answer.status != 200:
                     body = await answer.read(_MOST_ERROR_BYTES)
                     cause = classify(account.dialect, answer.status, body, answer.headers)

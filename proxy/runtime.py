@@ -59,7 +59,14 @@ class Runtime:
         self.live = LiveSnapshot(published, lambda: self.accounts, clock, settings.reload_poll_s)
         self.transport = transport or AiohttpTransport(self.guard, settings.connect_timeout_s)
         self.failover = Failover(
-            self.transport, self.breakers, clock, settings, self.metrics, self.outcomes, self.policies.admission
+            self.transport,
+            self.breakers,
+            clock,
+            settings,
+            self.metrics,
+            self.outcomes,
+            self.policies.admission,
+            self.policies.hedges,
         )
 
     def _accounts(self) -> dict[str, Account]:
