@@ -114,9 +114,8 @@ def _evaluate(chosen: argparse.Namespace) -> int:
         print("\nErrors:")
         for case in judged.errors:
             kind = "missed" if case.same else "wrongly joined"
-            print(
-                f"  {case.number:>4} {kind}: {case.left[0]}:{case.left[1]}  /  {case.right[0]}:{case.right[1]}  ({case.why})"
-            )
+            left, right = ":".join(case.left), ":".join(case.right)
+            print(f"  {case.number:>4} {kind}: {left}  /  {right}  ({case.why})")
     overall = judged.scores.get("all")
     return 0 if overall and overall.precision >= PRECISION_FLOOR and overall.recall >= RECALL_FLOOR else 1
 

@@ -4,15 +4,18 @@ Reads core tables, links in a database of its own, writes entity tables in one t
 belongs to `linkage.py`, what the rows hold to `tables.py`.
 """
 
+import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 import polars as pl
 
-from pipeline.entities import linkage, pins, read, tables
+from pipeline.entities import cases, linkage, pins, read, review, tables
 from pipeline.resources import BuildDatabase, Clock
+from warehouse.connect import locations
 from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord
 
 CORE_TABLES = [table for tables_of_source in read.SOURCES.values() for table in tables_of_source]
@@ -35,7 +38,12 @@ KINDS = {"records": {"duckdb", "polars"}, "pairs": {"splink", "duckdb"}}
 CHECKS = {
     "pins_name_known_records": ("model_records", "Every pin names records that some source has."),
     "no_cluster_contradicts_itself": ("model_records", "No model holds two dates, sizes or stages."),
+    "hand_checked_pairs_hold": ("model_records", "Precision and recall on the hand-checked pairs are above the floor."),
 }
+
+
+PRECISION_FLOOR = 0.995
+RECALL_FLOOR = 0.97
 
 
 def key(table: str) -> dg.AssetKey:
@@ -70,13 +78,16 @@ def entities(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResul
         records = read.records(connection)
         refreshed = refresh(records, held, read.previous_ids(connection), read.past_changes(connection), clock.now())
         write(connection, refreshed)
+    pages = review.write_pages(
+        refreshed.linked, refreshed.model, locations().reports, f"{clock.now():%Y-%m-%d %H:%M} UTC"
+    )
     for table, frame in refreshed.frames().items():
         yield dg.MaterializeResult(
             asset_key=key(table),
             metadata={
                 "dagster/row_count": frame.height,
                 "dagster/column_schema": _column_schema(table, frame),
-                **refreshed.metadata(table),
+                **refreshed.metadata(table, pages),
             },
         )
     yield from _checks(refreshed, held)
@@ -85,8 +96,15 @@ def entities(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResul
 class Refreshed:
     """A linkage with the tables made of it."""
 
-    def __init__(self, linked: linkage.Linkage, made: tables.EntityTables, before: dict[Any, str]) -> None:
+    def __init__(
+        self,
+        linked: linkage.Linkage,
+        made: tables.EntityTables,
+        before: dict[Any, str],
+        model: linkage.TrainedModel,
+    ) -> None:
         self.linked = linked
+        self.model = model
         self.made = made
         self.before = before
 
@@ -101,11 +119,19 @@ class Refreshed:
             "changes": self.made.changes,
         }
 
-    def metadata(self, table: str) -> dict[str, Any]:
+    def metadata(self, table: str, pages: dict[str, Path]) -> dict[str, Any]:
         """What the asset's page shows of a table."""
         if table == "model_records":
             reasons = self.made.model_records.group_by("match_reason").len().sort("match_reason")
-            return {f"records_{reason}": count for reason, count in reasons.iter_rows()}
+            fresh = review.newly_linked(self.made.model_records, self.before) if self.before else []
+            return {
+                **{f"records_{reason}": count for reason, count in reasons.iter_rows()},
+                "alone_by_source": dg.MetadataValue.md(review.alone_by_source(self.made.model_records)),
+                "newly_linked": len(fresh),
+                "first_newly_linked": dg.MetadataValue.md(
+                    "\n".join(f"- {line}" for line in fresh[: review.SHOWN]) or "none"
+                ),
+            }
         if table == "models":
             several = self.made.models.filter(pl.col("sources").list.len() > 1).height
             return {"models_in_several_sources": several}
@@ -113,6 +139,11 @@ class Refreshed:
             return {
                 "links_used": len(self.linked.clusters.used),
                 "links_refused_by_a_constraint": len(self.linked.clusters.refused),
+                "match_weights": dg.MetadataValue.md(review.distribution(self.linked.pairs)),
+                "nearest_to_the_threshold": _near_table(self.linked, self.model),
+                "review_page": dg.MetadataValue.url(pages["review"].as_uri()),
+                "review_file": dg.MetadataValue.path(str(pages["review"])),
+                "match_weights_chart": dg.MetadataValue.url(pages["match_weights"].as_uri()),
             }
         return {}
 
@@ -122,13 +153,38 @@ def refresh(
     held: pins.Pins,
     before: dict[Any, str],
     past: list[Any],
-    now: Any,
+    now: dt.datetime,
+    model: linkage.TrainedModel | None = None,
 ) -> Refreshed:
     """Link `records` and make the entity tables, keeping the ids of `before`."""
     is_moving = pl.col("record_id").str.starts_with("~") & (pl.col("source") == "openrouter")
-    linked = linkage.link(records.filter(~is_moving), pins=held)
+    model = model or linkage.TrainedModel.load()
+    linked = linkage.link(records.filter(~is_moving), model, held)
     made = tables.build(linked, records.filter(is_moving), records, before, past, now)
-    return Refreshed(linked, made, before)
+    return Refreshed(linked, made, before, model)
+
+
+def _near_table(linked: linkage.Linkage, model: linkage.TrainedModel) -> dg.MetadataValue[Any]:
+    rows = review.nearest(linked, model.threshold_match_probability).to_dicts()
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "left": row["left"],
+                    "right": row["right"],
+                    "probability": round(row["match_probability"], 4),
+                    "verdict": "linked" if row["is_linked"] else "apart",
+                    "strongest": row["strongest"],
+                }
+            )
+            for row in rows
+        ],
+        schema=dg.TableSchema(
+            [dg.TableColumn(name, "string") for name in ("left", "right")]
+            + [dg.TableColumn("probability", "float")]
+            + [dg.TableColumn(name, "string") for name in ("verdict", "strongest")]
+        ),
+    )
 
 
 _NOT_SHOWN = ("unit_key", "signature", "date_y", "date_m", "date_d", "active")
@@ -232,6 +288,32 @@ def _checks(refreshed: Refreshed, held: pins.Pins) -> Iterator[dg.AssetCheckResu
         passed=wrong.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"clusters": wrong["cluster_id"].to_list()[:50]},
+    )
+    yield _hand_checked(refreshed)
+
+
+def _hand_checked(refreshed: Refreshed) -> dg.AssetCheckResult:
+    """The check labels whose records are there. Where there are none, or no labels, nothing is claimed."""
+    columns = ("source", "record_id", "model_id")
+    model_of = {(s, r): m for s, r, m in refreshed.made.model_records.select(columns).iter_rows()}
+    labels = cases.load() if cases.CASES_FILE.exists() else []
+    judged = cases.evaluate((case for case in labels if case.split == "check"), model_of)
+    overall = judged.scores.get("all", cases.Score(0, 0, 0, 0))
+    return dg.AssetCheckResult(
+        asset_key=key("model_records"),
+        check_name="hand_checked_pairs_hold",
+        passed=overall.precision >= PRECISION_FLOOR and overall.recall >= RECALL_FLOOR,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "precision": overall.precision,
+            "recall": overall.recall,
+            "pairs": overall.true_positives
+            + overall.false_negatives
+            + overall.false_positives
+            + overall.true_negatives,
+            "pairs_without_records": judged.skipped,
+            "errors": [f"{case.number}: {':'.join(case.left)} / {':'.join(case.right)}" for case in judged.errors][:50],
+        },
     )
 
 

@@ -5,6 +5,8 @@ Used by the command line and by the asset's review page. Decides nothing.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +163,8 @@ def write_waterfall(records: pl.DataFrame, explanation: Explanation, path: str) 
         linker = bench.linker(linkage.TrainedModel.load().settings)
         ends = [units[row["unit_id"]] for row in (explanation.left, explanation.right)]
         scored = linker.inference.score_pairs([ends[0]], [ends[1]]).as_record_list()
-        linker.visualisations.waterfall_chart(scored).save_offline_chart(path)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints advice for notebooks
+            linker.visualisations.waterfall_chart(scored).save_offline_chart(path)
     finally:
         bench.close()
 

@@ -1,0 +1,154 @@
+"""What a person looks at after a refresh: the distribution of match weights, what is new, what is alone, and the
+links nearest to the threshold, as Markdown for the asset's page and as an HTML page that needs no network.
+
+Describes a linkage; decides nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import html
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.entities import linkage
+
+SHOWN = 20
+
+
+def distribution(pairs: pl.DataFrame) -> str:
+    """Scored pairs by match weight, as a Markdown table with bars."""
+    if pairs.is_empty():
+        return "No pair was compared."
+    counted = (
+        pairs.with_columns(from_bits=(pl.col("match_weight") / 4).floor().cast(pl.Int64) * 4)
+        .group_by("from_bits")
+        .len()
+        .sort("from_bits")
+    )
+    most = max(counted["len"].to_list())
+    lines = ["| match weight (bits) | pairs | |", "|---:|---:|---|"]
+    for bits, count in counted.iter_rows():
+        lines.append(f"| {bits} to {bits + 4} | {count} | {'█' * max(1, round(24 * count / most))} |")
+    return "\n".join(lines)
+
+
+def nearest(linked: linkage.Linkage, threshold: float, count: int = SHOWN) -> pl.DataFrame:
+    """Links just above the threshold and pairs just below it, nearest first, with what speaks for and against."""
+    if linked.pairs.is_empty():
+        return linked.pairs
+    refused = {(link.left, link.right) for link, _ in linked.clusters.refused}
+    cluster = linked.clusters.cluster_of
+    weights = [name for name in linked.pairs.columns if name.startswith("mw_")]
+    rows = []
+    for row in linked.pairs.to_dicts():
+        left, right = sorted((row["unique_id_l"], row["unique_id_r"]))
+        if (left, right) in refused:
+            continue
+        strong = sorted(((row[name] or 0.0, name[3:]) for name in weights), key=lambda part: -abs(part[0]))[:4]
+        rows.append(
+            {
+                "left": left,
+                "right": right,
+                "match_probability": row["match_probability"],
+                "distance": abs(row["match_probability"] - threshold),
+                "is_linked": left in cluster and cluster.get(left) == cluster.get(right),
+                "strongest": ", ".join(f"{name} {weight:+.1f}" for weight, name in strong),
+            }
+        )
+    if not rows:
+        return pl.DataFrame()
+    return pl.DataFrame(rows).sort("distance", "left", "right").head(count)
+
+
+def alone_by_source(model_records: pl.DataFrame) -> str:
+    """How many records of each source found no other, as Markdown."""
+    counted = (
+        model_records.group_by("source")
+        .agg(records=pl.len(), alone=(pl.col("match_reason") == "alone").sum())
+        .sort("source")
+    )
+    lines = ["| source | records | alone |", "|---|---:|---:|"]
+    lines += [f"| {source} | {records} | {alone} |" for source, records, alone in counted.iter_rows()]
+    return "\n".join(lines)
+
+
+def newly_linked(model_records: pl.DataFrame, before: dict[tuple[str, str], str]) -> list[str]:
+    """Records that were not there, or alone, before and now share a model with another one."""
+    members: dict[str, set[tuple[str, str]]] = {}
+    for source, record_id, model_id in model_records.select("source", "record_id", "model_id").iter_rows():
+        members.setdefault(model_id, set()).add((source, record_id))
+    together: dict[str, set[tuple[str, str]]] = {}
+    for record, model_id in before.items():
+        together.setdefault(model_id, set()).add(record)
+    found = []
+    for model_id, records in members.items():
+        for record in records:
+            old = together.get(before.get(record, ""), set())
+            if len(records) > 1 and not (old & records - {record}):
+                found.append(f"{record[0]}:{record[1]} → {model_id}")
+    return sorted(found)
+
+
+def page(linked: linkage.Linkage, threshold: float, made_at: str) -> str:
+    """The review page: tables only, self-contained."""
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f"<td>{html.escape(str(cell))}</td>"
+            for cell in (
+                f"{row['match_probability']:.4f}",
+                "linked" if row["is_linked"] else "apart",
+                row["left"],
+                row["right"],
+                row["strongest"],
+            )
+        )
+        + "</tr>"
+        for row in nearest(linked, threshold, 100).to_dicts()
+    )
+    refused = "".join(
+        f"<tr><td>{html.escape(reason)}</td><td>{link.match_weight:.1f}</td>"
+        f"<td>{html.escape(link.left)}</td><td>{html.escape(link.right)}</td></tr>"
+        for link, reason in linked.clusters.refused
+    )
+    return (
+        "<!doctype html><meta charset=utf-8><title>Linkage review</title>"
+        "<style>body{font:14px system-ui;margin:2rem;max-width:100rem}td,th{padding:.2rem .7rem;text-align:left;"
+        "border-bottom:1px solid #ddd;vertical-align:top}</style>"
+        f"<h1>Linkage review</h1><p>{html.escape(made_at)} · threshold {threshold}</p>"
+        "<h2>Nearest to the threshold</h2><p>If one of these is wrong, write a pin in pipeline/entities/pins.toml.</p>"
+        "<table><tr><th>probability<th>verdict<th>left<th>right<th>strongest comparisons (bits)</tr>"
+        f"{rows}</table><h2>Kept apart by a constraint</h2>"
+        f"<table><tr><th>reason<th>weight<th>left<th>right</tr>{refused}</table>"
+    )
+
+
+def write_pages(linked: linkage.Linkage, model: linkage.TrainedModel, directory: Path, made_at: str) -> dict[str, Path]:
+    """Write the review page, and Splink's chart of the model's match weights unless this model's is there already."""
+    directory.mkdir(parents=True, exist_ok=True)
+    review = directory / "linkage-review.html"
+    review.write_text(page(linked, model.threshold_match_probability, made_at), encoding="utf-8")
+    mark = hashlib.sha256(json.dumps(model.settings, sort_keys=True).encode()).hexdigest()[:10]
+    chart = directory / f"linkage-match-weights-{mark}.html"
+    if not chart.exists():
+        _write_match_weights(model.settings, chart)
+    return {"review": review, "match_weights": chart}
+
+
+def _write_match_weights(settings: dict[str, Any], path: Path) -> None:
+    from pipeline.entities import records
+
+    one = records.frame([{"source": "upstream", "record_id": "any:phi-4", "name": "phi-4"}])
+    bench = linkage.Workbench(one)
+    try:
+        chart = bench.linker(settings).visualisations.match_weights_chart()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints advice for notebooks
+            chart.save_offline_chart(str(path))
+    finally:
+        bench.close()
