@@ -219,7 +219,7 @@ def _fail_if_nothing(source: Source, report: Report, configured: settings.Settin
 _SHARED_DESCRIPTIONS = {
     "source_loads": "Which payload of every source is in use, where it came from and how old it is.",
     "quarantine": "Rows the sources' parsers refused, with payload and reason.",
-    "observations": "History of prices, ratings, benchmarks, latencies and uptimes: first and last sighting of every value.",
+    "observations": "History of prices, ratings, benchmarks and speeds: first and last sighting of every value.",
 }
 
 _SHARED_SUMMARIES = {

@@ -500,6 +500,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             wanted="huggingface_repositories.wanted",
             patterns=("huggingface/hub_trending-*.json", "huggingface/hub_models-*.json"),
             attribution=HUB_ATTRIBUTION,
+            cache_for=dt.timedelta(hours=20),
             at_least=100,
         ),
     )

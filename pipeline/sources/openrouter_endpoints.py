@@ -216,6 +216,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             needs=lambda settings: None if settings.openrouter_api_key else "OPENROUTER_API_KEY is not set",
             patterns=("openrouter/endpoints-*.json",),
             attribution=ATTRIBUTION,
+            cache_for=dt.timedelta(minutes=20),
             at_least=20,
         ),
     )

@@ -117,13 +117,13 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             note = payload.needs(settings)
             if note is None:
                 if payload.cache_for and self._age_of_copy(source, payload, now) < payload.cache_for:
-                    return Search(_if_newer(self._of_cache(source, payload, now, problems), held), tuple(problems))
+                    return Search(self._of_cache(source, payload, held, now, problems), tuple(problems))
                 obtained = self._live(source, payload, settings, held, wanted, web, now, problems)
                 if obtained is not None:
                     return Search(obtained, tuple(problems))
                 if payload.is_local:
                     return Search(None, note=problems[-1], is_silent=True)
-        return Search(_if_newer(self._of_cache(source, payload, now, problems), held), tuple(problems), note=note)
+        return Search(self._of_cache(source, payload, held, now, problems), tuple(problems), note=note)
 
     # --- directory
 
@@ -223,12 +223,18 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except (OSError, ValueError, KeyError, TypeError):
             return dt.timedelta.max
 
-    def _of_cache(self, source: str, payload: Payload, now: dt.datetime, problems: list[str]) -> Obtained | None:
+    def _of_cache(
+        self, source: str, payload: Payload, held: Held | None, now: dt.datetime, problems: list[str]
+    ) -> Obtained | None:
+        """The kept copy, where it is newer than what the tables hold."""
         body_path, note_path = self._paths(source, payload)
         try:
             note = json.loads(note_path.read_bytes())
+            fetched_at, observed_at = (dt.datetime.fromisoformat(note[name]) for name in ("fetched_at", "observed_at"))
+            sha256, url = note["sha256"], note["url"]
+            if held is not None and observed_at <= held.observed_at:
+                return None
             body = body_path.read_bytes()
-            fetched_at, sha256, url = dt.datetime.fromisoformat(note["fetched_at"]), note["sha256"], note["url"]
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -244,11 +250,6 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             problems.append(f"the kept copy of {payload.name}: {error}")
             return None
         return Obtained("cache", url, sha256, parsed, parsed.observed_at or fetched_at)
-
-
-def _if_newer(kept: Obtained | None, held: Held | None) -> Obtained | None:
-    """The kept copy where it is newer than what the tables hold."""
-    return kept if kept is not None and (held is None or kept.observed_at > held.observed_at) else None
 
 
 def _asks(

@@ -137,7 +137,7 @@ class Payload:
     """Where its files lie below the directory of `refresh --from`; the newest is current, older ones history."""
     attribution: str = ""
     cache_for: dt.timedelta = dt.timedelta(0)
-    """A cached payload younger than this is as good as a live one."""
+    """A kept copy younger than this is as good as a live one: for archives, and for what takes many requests."""
     is_local: bool = False
     """Asked for even offline, and its silence means that nothing is there."""
     at_least: int = 1

@@ -211,6 +211,9 @@ def test_a_copy_of_an_archive_is_not_fetched_again_for_a_while(find: Find, store
 
     assert [found.origin for found in again if found] == ["cache", "cache", "live"]
     assert len(web.asked) == 2
+    # What is held already is not read once more.
+    assert find(store(web), payload, held=held(), now=NOW - 8 * DAY).obtained is None
+    assert len(web.asked) == 2
 
 
 @pytest.mark.parametrize("damage", ["body", "note", "half"])
