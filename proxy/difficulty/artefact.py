@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 1
+VERSION: Final = 2
 PATH: Final = Path(__file__).with_name("model.npz")
 
 
@@ -25,27 +25,36 @@ class ArtefactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """All that scoring needs. `V` words, `T` trees of depth 3 (7 tests, 128 outcomes of their bits)."""
+    """All that scoring needs: `V` words, `F` dense features, `T` trees of depth 3.
+
+    Rows of the n-gram tables and of `dense_weight` are the formats of `scoring.FORMATS`; a table has one row for
+    the two formats without options. All parts are in units of the raw score, so scoring only adds.
+    """
 
     words: npt.NDArray[np.uint8]
     """The vocabulary, joined by newlines; row r+1 of the word tables is word r, row 0 any other word."""
     rarity: npt.NDArray[np.float16]
-    """(V+1,) log of how seldom prompts use the word."""
+    """(V+1,): log of how seldom prompts use the word."""
     word_weight: npt.NDArray[np.float16]
-    """(V+1,) linear weight of one occurrence."""
-    bigram_weight: npt.NDArray[np.int8]
-    character_weight: npt.NDArray[np.int8]
-    """(2, buckets): runs of four and of five bytes."""
+    """(3, V+1): weight of one occurrence."""
+    bigram_weight: npt.NDArray[np.int16]
+    """(3, buckets)."""
+    character_weight: npt.NDArray[np.int16]
+    """(3, 2, buckets): runs of four and of five bytes."""
     scales: npt.NDArray[np.float32]
-    """Units of the int8 tables: bigrams, runs of four, runs of five."""
+    """(3, 3): units of the integer tables: bigrams, runs of four, runs of five."""
+    dense_centre: npt.NDArray[np.float32]
+    """(2, F): mean and inverse deviation of each dense feature."""
+    dense_weight: npt.NDArray[np.float32]
+    """(4, F): weight of each standardised feature, which is cut at ±3."""
+    constant: npt.NDArray[np.float32]
+    """(4,): what a format starts from."""
     tree_feature: npt.NDArray[np.uint8]
-    """(T, 8): the feature each test reads; the eighth is idle."""
+    """(2, T, 8): the feature each test reads, for the formats with options; tests lie level by level, the eighth idle."""
     tree_threshold: npt.NDArray[np.float32]
-    """(T, 8): the test is `value > threshold`."""
+    """(2, T, 8): the test is `value > threshold`."""
     tree_outcome: npt.NDArray[np.float16]
-    """(T, 8): value of each leaf, left to right."""
-    blend: npt.NDArray[np.float32]
-    """Weights of the linear part and of the trees, and a constant."""
+    """(2, T, 8): value of each leaf, left to right."""
     ladder: npt.NDArray[np.float32]
     """Raw score at each of the evenly spaced steps of difficulty from 0 to 1."""
 

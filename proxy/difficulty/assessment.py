@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+
 from proxy.difficulty import artefact, conversation
-from proxy.difficulty.conversation import Conversation
+from proxy.difficulty.conversation import Conversation, Trajectory
+from proxy.difficulty.features import NAMES
 from proxy.difficulty.scoring import Reading, TextScorer
 
 Band = Literal["easy", "medium", "hard"]
-Category = Literal["coding", "maths", "writing", "translation", "extraction", "chat", "knowledge", "agentic"]
+Category = Literal["coding", "maths", "writing", "translation", "extraction", "chat", "agentic"]
 Continuation = Literal["new", "follow_up", "tool_loop"]
 
 EASY_BELOW: Final = 1 / 3
@@ -25,7 +28,20 @@ HARD_FROM: Final = 2 / 3
 MIN_CONFIDENCE: Final = 0.3
 """Below this the band is medium, whatever the difficulty says."""
 
-_SHORT_ASK: Final = 90
+SHORT_ASK: Final = 90
+"""Only an ask shorter than this many characters may lean on earlier ones, or be small talk."""
+CARRIED: Final = 0.85
+"""Share of the difficulty that a leaning ask takes from what it leans on."""
+UPKEEP_DIFFICULTY: Final = 0.05
+SMALL_TALK_DIFFICULTY: Final = 0.05
+WITH_IMAGES: Final = 0.6
+MAX_MOVE: Final = 0.4
+"""A trajectory alone moves no request across the whole scale."""
+SPEAKERS: Final = 8
+
+_QUANTITIES, _NUMBERS = NAMES.index("quantity_words"), NAMES.index("stem_numbers")
+_LOG_FEW: Final = 1.0  # these features are log(1 + count)
+
 _SMALL_TALK: Final = re.compile(
     r"(?i)^\W*(?:hi|hello|hey|hallo|hola|bonjour|ciao|good (?:morning|evening|afternoon)|thanks?|thank you|thx|danke|merci"
     r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm)(?:[\s,!.]+(?:there|you|so|very|much|again|all|a lot|it works"
@@ -37,6 +53,23 @@ _TRANSLATION: Final = re.compile(
 _EXTRACTION: Final = re.compile(
     r"(?i)\bextract\b|\bsummar|\bclassify\b|\blabel (?:each|the)\b|\blist (?:all|the) (?:names|dates|entities)"
     r"|\breturn (?:only )?(?:a )?json\b|\bzusammenfass|\brésume"
+)
+_CODING: Final = re.compile(
+    r"```|\bdef \w+\(|\bclass \w+[:({]|=>|\bfunction\b.*\(|#include|\bimport \w+|\bselect\b.+\bfrom\b|[{};]\s*\n|\w+\.(?:py|js|ts|tsx|go|rs"
+    r"|java|cpp|rb|sql|css|html)\b"
+    r"|(?i:\b(?:python|javascript|typescript|java|rust|golang|c\+\+|sql|regex|css|html|kotlin|bash|dockerfile|react|django|api"
+    r"|refactor|unit tests?|failing tests?|stack ?trace|traceback|compile|compiler|codebase|pull request|merge conflict|repo(?:sitory)?"
+    r"|git|bug|endpoint|async|thread|mutex|deadlock|race condition|code|function|script|program)\b)"
+)
+_MATHEMATICS: Final = re.compile(
+    r"\\(?:frac|sqrt|int|sum|cdot|times|pi|theta)|\$[^$\n]{1,200}\$|\d\s*[=^*/+]\s*\(?\w"
+    r"|(?i:\b(?:equation|integral|derivative|polynomial|probability|theorem|prove that|prime numbers?|integers?|triangle|matrix"
+    r"|modulo|divisible|perimeter|how many .{3,200}\d|solve for)\b)"
+)
+_LEANING: Final = re.compile(
+    r"(?i)\b(?:yes|yep|yeah|ok|okay|sure|go ahead|go on|continue|proceed|next|again|retry|still|it|that|this|these|those|them|same"
+    r"|instead|also|too|now|option|first one|second one|keep going|fix|why|try|undo|revert|do so|ja|weiter|mach|sí|si|hazlo|oui|vas-y"
+    r"|da|sim)\b|继续|好的|是的|はい|続け|계속|да\b|продолж"
 )
 _WRITING: Final = re.compile(
     r"(?i)\bwrite (?:me )?(?:an?|the|some)?\s*(?:\w+ ){0,3}(?:story|poem|essay|letter|e-?mail|article|blog|song|speech|script|post|review)"
@@ -68,6 +101,8 @@ class Scorer:
     def __init__(self, model: artefact.Model) -> None:
         self._text = TextScorer(model)
         self._ladder = [float(step) for step in model.ladder]
+        tenth = len(self._ladder) // 10
+        self._slope = 0.8 / max(1e-6, self._ladder[-1 - tenth] - self._ladder[tenth])
 
     @classmethod
     def load(cls, path: Path = artefact.PATH) -> Scorer:
@@ -84,27 +119,71 @@ class Scorer:
         ask = found.asks[0] if found.asks else ""
         reading = self._text.read(ask)
         difficulty = self._difficulty(reading.raw)
-        confidence = self._confidence(reading, difficulty)
-        spoke: list[tuple[str, float]] = [("words", reading.linear), ("structure", reading.trees)]
+        confidence = _confidence(reading)
+        spoke = self._spoke(reading)
+        category = _category(ask, reading, found)
         continuation: Continuation = "tool_loop" if found.in_tool_loop else "new"
-        return self._finish(found, ask, reading, difficulty, confidence, spoke, continuation)
-
-    def _finish(
-        self,
-        found: Conversation,
-        ask: str,
-        reading: Reading,
-        difficulty: float,
-        confidence: float,
-        spoke: list[tuple[str, float]],
-        continuation: Continuation,
-    ) -> Assessment:
+        if found.upkeep:
+            difficulty, confidence, spoke = UPKEEP_DIFFICULTY, 0.9, [("upkeep", UPKEEP_DIFFICULTY - 0.5)]
+        elif len(ask) < SHORT_ASK and _SMALL_TALK.match(ask):
+            difficulty, confidence, spoke = SMALL_TALK_DIFFICULTY, 0.9, [("small_talk", SMALL_TALK_DIFFICULTY - 0.5)]
+            category = "chat"
+        elif len(found.asks) > 1 and _leans(ask):
+            continuation = "tool_loop" if found.in_tool_loop else "follow_up"
+            earlier, sure, of = self._earlier(found)
+            lifted = (1 - CARRIED) * difficulty + CARRIED * earlier
+            spoke.append(("earlier_turns", lifted - difficulty))
+            difficulty, confidence = lifted, max(confidence, 0.9 * sure)
+            category = of if category in ("chat", "agentic") and of != "chat" else category
+        if found.images:
+            confidence *= WITH_IMAGES
+        if found.trajectory.calls:
+            moves = _moves(found.trajectory)
+            difficulty = min(1.0, max(0.0, difficulty + min(MAX_MOVE, sum(by for _, by in moves))))
+            spoke.extend(moves)
+            confidence = min(0.95, confidence + 0.02 * min(10, found.trajectory.calls))
+        if found.tools and category in ("chat", "extraction") and (found.in_tool_loop or found.trajectory.calls):
+            category = "agentic"
         band: Band = "medium"
         if confidence >= MIN_CONFIDENCE:
             band = "easy" if difficulty < EASY_BELOW else "hard" if difficulty >= HARD_FROM else "medium"
+        spoke.sort(key=lambda item: -abs(item[1]))
         return Assessment(
-            difficulty, band, confidence, "chat", tuple(spoke), found.in_tool_loop, continuation
+            difficulty, band, confidence, category, tuple(spoke[:SPEAKERS]), found.in_tool_loop, continuation
         )
+
+    def _spoke(self, reading: Reading) -> list[tuple[str, float]]:
+        """The strongest parts of a reading, in about units of difficulty."""
+        slope = self._slope
+        strongest = np.argsort(-np.abs(reading.parts))[:SPEAKERS]
+        values = reading.parts[strongest].tolist()
+        spoke = [
+            (NAMES[index], value * slope) for index, value in zip(strongest.tolist(), values, strict=True) if value
+        ]
+        spoke.append(("topic", reading.topic * slope))
+        if reading.shape:
+            spoke.append(("question_shape", reading.shape * slope))
+        return spoke
+
+    def _earlier(self, found: Conversation) -> tuple[float, float, Category]:
+        """Difficulty, confidence and category of what a leaning ask leans on: the hardest of the earlier asks.
+
+        Stops at the first one that stands by itself; a chain of "yes" and "go on" is followed to its root.
+        """
+        hardest, sure, category = 0.0, 0.0, "chat"
+        for ask in found.asks[1:]:
+            if _SMALL_TALK.match(ask[:SHORT_ASK]):
+                continue
+            reading = self._text.read(ask)
+            difficulty = self._difficulty(reading.raw)
+            if difficulty >= hardest:
+                hardest, sure, category = difficulty, _confidence(reading), _category(ask, reading, found)
+            if not _leans(ask):
+                break
+        if found.answer_before and hardest == 0.0:
+            reading = self._text.read(found.answer_before)
+            hardest, sure = self._difficulty(reading.raw), 0.5 * _confidence(reading)
+        return hardest, sure, category  # type: ignore[return-value]
 
     def _difficulty(self, raw: float) -> float:
         ladder = self._ladder
@@ -116,5 +195,47 @@ class Scorer:
         low, high = ladder[above - 1], ladder[above]
         return (above - 1 + (raw - low) / (high - low)) / (len(ladder) - 1)
 
-    def _confidence(self, reading: Reading, difficulty: float) -> float:
-        return reading.known_words / (reading.known_words + 8.0)
+
+def _confidence(reading: Reading) -> float:
+    """How much the text gives to judge by: words known, their share, and whether the two parts agree."""
+    known = reading.known_words
+    share = known / max(1, reading.words)
+    return known / (known + 6.0) * min(1.0, 0.2 + 1.1 * share)
+
+
+def _leans(ask: str) -> bool:
+    """Whether a short ask only makes sense with what came before."""
+    if len(ask) >= SHORT_ASK:
+        return False
+    return ask.count(" ") < 2 or _LEANING.search(ask) is not None  # noqa: PLR2004
+
+
+def _moves(trajectory: Trajectory) -> list[tuple[str, float]]:
+    """What the agent's steps since the last ask add, in units of difficulty."""
+    moves = [
+        ("failing_calls", 0.07 * min(4, trajectory.recent_failures)),
+        ("repeated_calls", 0.06 * min(3, trajectory.repeats)),
+        ("edit_test_loop", 0.05 * min(4, trajectory.edits, trajectory.tests)),
+        ("growing_edits", 0.04 * min(3, trajectory.growth)),
+    ]
+    if trajectory.reads and trajectory.reads == trajectory.calls and not trajectory.failures:
+        moves.append(("reading_steps", -0.04 * min(3, trajectory.reads)))
+    return [move for move in moves if move[1]]
+
+
+def _category(ask: str, reading: Reading, found: Conversation) -> Category:
+    """What kind of work it is, from the words and signs of the ask."""
+    ends = ask if len(ask) <= 1_000 else ask[:600] + ask[-400:]
+    if found.upkeep:
+        return "extraction"
+    if _TRANSLATION.search(ends):
+        return "translation"
+    if _WRITING.search(ends):
+        return "writing"
+    if _CODING.search(ends):
+        return "coding"
+    if _MATHEMATICS.search(ends) or reading.dense[_QUANTITIES] > _LOG_FEW and reading.dense[_NUMBERS] > _LOG_FEW:
+        return "maths"
+    if _EXTRACTION.search(ends):
+        return "extraction"
+    return "agentic" if found.tools else "chat"

@@ -143,7 +143,9 @@ def _read_messages(messages: Sequence[object], found: Conversation) -> None:
         content = message.get("content")
         if kind in ("function_call", "custom_tool_call", "local_shell_call"):
             if ask_open:
-                steps.append((_word(message.get("name") or kind), _brief(message.get("arguments") or message.get("input"))))
+                steps.append(
+                    (_word(message.get("name") or kind), _brief(message.get("arguments") or message.get("input")))
+                )
             continue
         if role in ("tool", "function") or kind in ("function_call_output", "custom_tool_call_output"):
             if ask_open:
@@ -202,7 +204,12 @@ def _is_upkeep(body: Mapping[Any, Any], messages: Sequence[object], found: Conve
         # A person may ask for a title too; a harness's wish is short and stands alone or after material.
         return len(ask) < 2_000 and found.human_turns > 1 or "conversation" in ask or "50 char" in ask
     head = body.get("system") or body.get("instructions")
-    if not head and messages and isinstance(messages[0], Mapping) and messages[0].get("role") in ("system", "developer"):
+    if (
+        not head
+        and messages
+        and isinstance(messages[0], Mapping)
+        and messages[0].get("role") in ("system", "developer")
+    ):
         head = messages[0].get("content")
     if not head:
         return False
@@ -299,7 +306,9 @@ def _trajectory(steps: Sequence[tuple[str, str]], results: Sequence[str]) -> Tra
     return found
 
 
-_READS: Final = re.compile(r"(?:^|[\"'=\s\[])(?:ls|cat|sed -n|rg|grep|find|head|tail|tree|git (?:status|diff|log|show))\b")
+_READS: Final = re.compile(
+    r"(?:^|[\"'=\s\[])(?:ls|cat|sed -n|rg|grep|find|head|tail|tree|git (?:status|diff|log|show))\b"
+)
 
 
 def _reads(arguments: str) -> bool:

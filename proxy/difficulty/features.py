@@ -19,30 +19,19 @@ MAX_TEXT_BYTES: Final = 32 * 1024
 """Longer text is sampled: its head and its tail, where people put the question."""
 
 BIGRAM_BUCKETS: Final = 1 << 16
+RUNS: Final = (4, 5)
+"""Lengths, in bytes, of the character n-grams."""
 CHARACTER_BUCKETS: Final = 1 << 17
 
 # One byte each: letters folded to lower case, every digit to `0` (so `1998` and `2024` are one token), the
 # rest of ASCII to a space. Bytes above 127 stay, so other scripts keep their words.
 _FOLD: Final = bytes(
-    byte + 32
-    if 65 <= byte <= 90
-    else byte
-    if 97 <= byte <= 122 or byte >= 128
-    else 48
-    if 48 <= byte <= 57
-    else 32
+    byte + 32 if 65 <= byte <= 90 else byte if 97 <= byte <= 122 or byte >= 128 else 48 if 48 <= byte <= 57 else 32
     for byte in range(256)
 )
 # For character n-grams the punctuation stays: `$x^2$` and `foo(bar)` are what they look like.
 _FOLD_KEEPING_SIGNS: Final = bytes(
-    byte + 32
-    if 65 <= byte <= 90
-    else 48
-    if 48 <= byte <= 57
-    else 32
-    if byte < 32
-    else byte
-    for byte in range(256)
+    byte + 32 if 65 <= byte <= 90 else 48 if 48 <= byte <= 57 else 32 if byte < 32 else byte for byte in range(256)
 )
 
 # Answer options, one a line: `A. …`, `(B) …`, `3) …`. Two or more make a multiple-choice question.
@@ -119,14 +108,15 @@ NAMES: Final[tuple[str, ...]] = (
     "rarity",
     "unknown_share",
     *(f"{name}_share" for name, _ in _CLASSES if name not in ("lines", "letters", "spaces")),
-    *(f"{name}_count" for name in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")),
+    *(
+        f"{name}_count"
+        for name in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")
+    ),
     *(f"{name}_words" for name in LEXICONS),
     *(f"{name}_word_share" for name in LEXICONS),
 )
 
-_PLAIN_SHARES: Final = np.array(
-    [_CLASS[n] for n, _ in _CLASSES if n not in ("lines", "letters", "spaces")], np.intp
-)
+_PLAIN_SHARES: Final = np.array([_CLASS[n] for n, _ in _CLASSES if n not in ("lines", "letters", "spaces")], np.intp)
 _PLAIN_COUNTS: Final = np.array(
     [_CLASS[n] for n in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")],
     np.intp,
@@ -159,7 +149,7 @@ def bigram_buckets(rows: Indices) -> Indices:
     return (mixed ^ (mixed >> 13)) & (BIGRAM_BUCKETS - 1)
 
 
-def character_buckets(raw: bytes, size: int) -> npt.NDArray[np.uint64]:
+def character_buckets(raw: bytes, size: int) -> Indices:
     """A bucket for each run of `size` bytes (at most 8), letters folded and digits written 0.
 
     The bytes are read as overlapping 64-bit words, so hashing costs three operations on the whole text.
@@ -167,7 +157,7 @@ def character_buckets(raw: bytes, size: int) -> npt.NDArray[np.uint64]:
     folded = raw.translate(_FOLD_KEEPING_SIGNS)
     windows = np.ndarray((max(0, len(folded) - size + 1),), "<u8", folded + bytes(8), strides=(1,))
     wanted = windows & np.uint64((1 << (8 * size)) - 1)
-    return (wanted * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 17)
+    return ((wanted * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 17)).view(np.intp)
 
 
 def structure(raw: bytes, words: list[bytes], word_sums: Floats, unknown: int) -> Floats:

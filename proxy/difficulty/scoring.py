@@ -5,6 +5,7 @@ Here: `TextScorer`. Not here: conversations (`conversation`), bands and confiden
 
 from __future__ import annotations
 
+import math
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -17,23 +18,52 @@ from proxy.difficulty.artefact import Model
 _LEAF_OF_BITS: Final = np.array(
     # Tests are stored level by level: 0, then 1 and 2, then 3 to 6. Bit 7 is test 0 (`packbits` is big-endian).
     [
-        (first := bits >> 7 & 1) * 4
-        + (second := bits >> (6 - first) & 1) * 2
-        + (bits >> (4 - 2 * first - second) & 1)
+        (first := bits >> 7 & 1) * 4 + (second := bits >> (6 - first) & 1) * 2 + (bits >> (4 - 2 * first - second) & 1)
         for bits in range(256)
     ],
     np.intp,
 )
 
 
+FORMATS: Final = ("few_options", "many_options", "worked", "open")
+"""Prompt types that have weights of their own: multiple choice with up to `FEW_OPTIONS` options or more, free text with
+quantities, formulas or code, and any other free text."""
+FEW_OPTIONS: Final = 5
+CUT: Final = 3.0
+"""Standardised dense features are cut here, so that no odd text drowns the rest."""
+
+TABLE_OF_FORMAT: Final = (0, 1, 2, 2)
+_OPTIONS, _STEM_NUMBERS, _BRACES, _LATEX = (
+    features.NAMES.index(name) for name in ("options", "stem_numbers", "braces_count", "latex_count")
+)
+# These features are log(1 + count).
+_LOG_2, _LOG_3, _LOG_MANY = math.log(1.5), math.log(2.5), math.log(FEW_OPTIONS + 1.5)
+
+
+def format_of(dense: npt.NDArray[np.float32]) -> int:
+    """Index into `FORMATS`, from the dense features."""
+    options = float(dense[_OPTIONS])
+    if options > _LOG_3:
+        return 1 if options > _LOG_MANY else 0
+    worked = dense[_STEM_NUMBERS] > _LOG_3 or dense[_BRACES] > _LOG_2 or dense[_LATEX] > _LOG_3
+    return 2 if worked else 3
+
+
 class Reading(NamedTuple):
-    """What one text showed."""
+    """What one text showed. `raw` is the sum of the other scores."""
 
     raw: float
-    linear: float
-    trees: float
-    known_words: int
+    """Higher is harder; unbounded."""
+    topic: float
+    """From words, pairs of words and runs of bytes."""
+    shape: float
+    """From the trees (multiple choice only)."""
+    parts: npt.NDArray[np.float32]
+    """From each dense feature, in the order of `features.NAMES`."""
     dense: npt.NDArray[np.float32]
+    known_words: int
+    words: int
+    format: int
 
 
 class TextScorer:
@@ -42,22 +72,25 @@ class TextScorer:
     def __init__(self, model: Model) -> None:
         words = model.words.tobytes().split(b"\n") if model.words.size else []
         self._row = {word: row for row, word in enumerate(words, 1)}
-        table = np.zeros((len(words) + 1, len(features.LEXICONS) + 2), np.float32)
+        lexicons = np.zeros((len(words) + 1, len(features.LEXICONS) + 4), np.float32)
         for word, columns in features.LEXICON_OF.items():
             if row := self._row.get(word, 0):
-                table[row, list(columns)] = 1.0
-        table[:, -2] = model.rarity
-        table[:, -1] = model.word_weight
-        self._words = table
-        self._bigrams = model.bigram_weight.astype(np.float32) * model.scales[0]
-        self._fours = model.character_weight[0].astype(np.float32) * model.scales[1]
-        self._fives = model.character_weight[1].astype(np.float32) * model.scales[2]
-        self._feature = model.tree_feature.astype(np.intp)
+                lexicons[row, list(columns)] = 1.0
+        lexicons[:, -4] = model.rarity
+        lexicons[:, -3:] = model.word_weight.T
+        self._words = lexicons
+        self._bigrams = [table * unit for table, unit in zip(model.bigram_weight, model.scales[:, 0], strict=True)]
+        self._runs = [
+            tuple(table * unit for table, unit in zip(tables, units, strict=True))
+            for tables, units in zip(model.character_weight, model.scales[:, 1:], strict=True)
+        ]
+        self._centre, self._spread = model.dense_centre
+        self._dense_weight = model.dense_weight
+        self._constant = [float(value) for value in model.constant]
+        self._feature = [table.astype(np.intp) for table in model.tree_feature]
         self._threshold = model.tree_threshold
-        trees = len(model.tree_outcome)
-        self._outcome = model.tree_outcome.astype(np.float32)[:, _LEAF_OF_BITS].ravel()
-        self._offset = np.arange(trees, dtype=np.intp) * 256
-        self._linear_weight, self._tree_weight, self._constant = model.blend.tolist()
+        self._outcome = [table.astype(np.float32)[:, _LEAF_OF_BITS].ravel() for table in model.tree_outcome]
+        self._offset = np.arange(model.tree_outcome.shape[1], dtype=np.intp) * 256
 
     def read(self, text: str) -> Reading:
         """Score one text. Linear in its length up to `features.MAX_TEXT_BYTES`; never raises."""
@@ -66,24 +99,26 @@ class TextScorer:
         count = len(words)
         rows = np.fromiter(map(self._row.get, words, repeat(0)), np.intp, count)
         known = int(np.count_nonzero(rows))
-        sums = np.add.reduce(self._words[rows], 0)
-        linear = 0.0
+        sums = np.add.reduce(self._words.take(rows, 0), 0)
+        dense = features.structure(raw, words, sums[:-3], count - known)
+        kind = format_of(dense)
+        table = TABLE_OF_FORMAT[kind]
+        topic = 0.0
         if count:
-            linear += float(sums[-1]) / count**0.5
+            topic = float(sums[table - 3]) / count**0.5
         if count > 1:
-            linear += float(np.add.reduce(self._bigrams[features.bigram_buckets(rows)])) / (count - 1) ** 0.5
+            pairs = self._bigrams[table].take(features.bigram_buckets(rows))
+            topic += float(np.add.reduce(pairs)) / (count - 1) ** 0.5
         size = len(raw)
-        for length, table in ((4, self._fours), (5, self._fives)):
+        for length, weights in zip(features.RUNS, self._runs[table], strict=True):
             if size >= length:
-                buckets = features.character_buckets(raw, length)
-                linear += float(np.add.reduce(table[buckets])) / (size - length + 1) ** 0.5
-        dense = features.structure(raw, words, sums[:-1], count - known)
-        bits = np.packbits(dense[self._feature] > self._threshold, axis=1).ravel()
-        trees = float(np.add.reduce(self._outcome[self._offset + bits]))
-        return Reading(
-            self._linear_weight * linear + self._tree_weight * trees + self._constant,
-            linear,
-            trees,
-            known,
-            dense,
-        )
+                runs = weights.take(features.character_buckets(raw, length))
+                topic += float(np.add.reduce(runs)) / (size - length + 1) ** 0.5
+        parts = np.minimum(np.maximum((dense - self._centre) * self._spread, -CUT), CUT) * self._dense_weight[kind]
+        shape = 0.0
+        if kind < len(self._outcome):
+            tests = dense.take(self._feature[kind]) > self._threshold[kind]
+            bits = np.packbits(tests, axis=1).ravel()
+            shape = float(np.add.reduce(self._outcome[kind].take(self._offset + bits)))
+        total = topic + shape + float(np.add.reduce(parts)) + self._constant[kind]
+        return Reading(total, topic, shape, parts, dense, known, count, kind)

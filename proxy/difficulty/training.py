@@ -1,6 +1,6 @@
 """Remakes the artefact from a folder of outcomes: targets, linear n-grams, small trees, calibration.
 
-Needs the extra `train` (scikit-learn, SciPy, LightGBM); serving imports none of this. Deterministic: one thread,
+Needs the extra `train` (SciPy, LightGBM); serving imports none of this. Deterministic: one thread,
 fixed seeds, and weights rounded to the artefact's small types.
 """
 
@@ -16,48 +16,57 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sparse
-from sklearn.linear_model import Ridge
 
 from proxy.difficulty import features
 from proxy.difficulty.artefact import Model
 from proxy.difficulty.outcomes import OutcomeSet, gains, pairs
-from proxy.difficulty.scoring import TextScorer
+from proxy.difficulty.scoring import CUT, FORMATS, TABLE_OF_FORMAT, TextScorer
 
 Floats = npt.NDArray[np.float64]
 
 MIN_PROMPTS: Final = 2
 """A word enters the vocabulary when at least so many prompts use it."""
+MIN_GROUP: Final = 50
+"""A group with fewer prompts says nothing about which features carry over."""
+MIN_FORMAT: Final = 600
+"""A format with fewer prompts has no weights of its own; what carries over is used alone."""
 RIDGE: Final = 20.0
-TREES: Final = 200
-GAIN_SHARE: Final = 0.5
-"""How much of the target is the strong model's gain; the rest is the weak models' failures."""
+MIN_DEVIATION: Final = 1e-3
+STEPS: Final = 25
+"""Conjugate-gradient steps; stopping early is part of the regularisation."""
+TREES: Final = 150
+FOLDS: Final = 3
 LADDER_STEPS: Final = 65
+
+# Weights of the five components, each scaled to unit deviation: n-grams that predict failure in all sets, n-grams and
+# trees that predict the gain within the format, dense features that point the same way in all groups, and the
+# length of the question. A wide plateau: halving or doubling any of them moves no protocol by more than 0.01.
+BLEND: Final[dict[str, tuple[float, float, float, float, float]]] = {
+    "few_options": (1.0, 2.0, 2.0, 1.0, 0.5),
+    "many_options": (1.0, 2.0, 2.0, 1.0, 0.5),
+    "worked": (1.0, 1.0, 0.0, 1.0, 0.5),
+    "open": (1.0, 1.0, 0.0, 1.0, 0.0),
+}
+OFFSET: Final = (0.0, 0.0, 0.5, -0.5)
+"""What each format starts from: quantities, formulas and code are harder than talk of the same length."""
 
 
 def standardised(values: Floats) -> Floats:
     """Zero mean and unit variance: what is learned is order within a set, not which set it is."""
-    result: Floats = (values - values.mean()) / (values.std() + 1e-9)
+    result: Floats = (values - values.mean(axis=0)) / (values.std(axis=0) + 1e-9)
     return result
 
 
-def target(outcomes: OutcomeSet) -> Floats:
-    """What a prompt's score should be, per prompt, standardised within its set.
+def targets(outcomes: OutcomeSet) -> tuple[Floats, Floats]:
+    """Per prompt and standardised within the set: the strong model's mean gain, and how many weak models fail.
 
-    Half is the gain of the strong model, each pair scaled to its own gap; half is the failures of the weak ones.
+    Each pair's gain is scaled to its own mean, so that no pair counts for more.
     """
     chosen = pairs(outcomes)
     gain = gains(outcomes, chosen)
     mean_gain = (gain / gain.mean(axis=0)).mean(axis=1)
     failures = 1 - outcomes.filled()[:, np.unique(chosen[:, 1])].mean(axis=1)
-    return standardised(
-        GAIN_SHARE * standardised(mean_gain) + (1 - GAIN_SHARE) * standardised(failures)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Readings:
-    dense: npt.NDArray[np.float32]
-    linear: Any
+    return standardised(mean_gain), standardised(failures)
 
 
 def _vocabulary(prompts: Sequence[str]) -> tuple[list[bytes], npt.NDArray[np.float16]]:
@@ -70,6 +79,7 @@ def _vocabulary(prompts: Sequence[str]) -> tuple[list[bytes], npt.NDArray[np.flo
 
 
 def _sparse(rows: list[npt.NDArray[np.intp]], width: int) -> Any:
+    """Counts over the square root of their number: a long prompt weighs no more than a short one."""
     indices, values, starts = [], [], [0]
     for row in rows:
         unique, counts = np.unique(row, return_counts=True)
@@ -80,53 +90,43 @@ def _sparse(rows: list[npt.NDArray[np.intp]], width: int) -> Any:
     return sparse.csr_matrix((np.concatenate(values), np.concatenate(indices), np.array(starts)), shape)
 
 
-def _read(prompts: Sequence[str], words: list[bytes], rarity: npt.NDArray[np.float16]) -> _Readings:
-    row_of = {word: row for row, word in enumerate(words, 1)}
-    blank = _blank_model(words, rarity)
-    scorer = TextScorer(blank)
-    dense, unigrams, bigrams, fours, fives = [], [], [], [], []
-    for prompt in prompts:
-        raw = features.encode(prompt)
-        tokens = features.tokens(raw)
-        rows = np.fromiter(map(row_of.get, tokens, repeat(0)), np.intp, len(tokens))
-        unigrams.append(rows)
-        bigrams.append(features.bigram_buckets(rows))
-        fours.append(features.character_buckets(raw, 4).astype(np.intp))
-        fives.append(features.character_buckets(raw, 5).astype(np.intp))
-        dense.append(scorer.read(prompt).dense)
-    return _Readings(
-        np.array(dense, np.float32),
-        sparse.hstack(
-            [
-                _sparse(unigrams, len(words) + 1),
-                _sparse(bigrams, features.BIGRAM_BUCKETS),
-                _sparse(fours, features.CHARACTER_BUCKETS),
-                _sparse(fives, features.CHARACTER_BUCKETS),
-            ],
-            format="csr",
-        ),
-    )
-
-
-def _blank_model(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
+def _blank(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
+    width = len(features.NAMES)
     return Model(
         words=np.frombuffer(b"\n".join(words), np.uint8),
         rarity=rarity,
-        word_weight=np.zeros(len(words) + 1, np.float16),
-        bigram_weight=np.zeros(features.BIGRAM_BUCKETS, np.int8),
-        character_weight=np.zeros((2, features.CHARACTER_BUCKETS), np.int8),
-        scales=np.ones(3, np.float32),
-        tree_feature=np.zeros((0, 8), np.uint8),
-        tree_threshold=np.zeros((0, 8), np.float32),
-        tree_outcome=np.zeros((0, 8), np.float16),
-        blend=np.array([1.0, 1.0, 0.0], np.float32),
+        word_weight=np.zeros((3, len(words) + 1), np.float16),
+        bigram_weight=np.zeros((3, features.BIGRAM_BUCKETS), np.int16),
+        character_weight=np.zeros((3, 2, features.CHARACTER_BUCKETS), np.int16),
+        scales=np.ones((3, 3), np.float32),
+        dense_centre=np.stack([np.zeros(width, np.float32), np.ones(width, np.float32)]),
+        dense_weight=np.zeros((4, width), np.float32),
+        constant=np.zeros(4, np.float32),
+        tree_feature=np.zeros((2, TREES, 8), np.uint8),
+        tree_threshold=np.full((2, TREES, 8), np.inf, np.float32),
+        tree_outcome=np.zeros((2, TREES, 8), np.float16),
         ladder=np.linspace(-1, 1, LADDER_STEPS, dtype=np.float32),
     )
 
 
-def _rounded(weights: Floats) -> tuple[npt.NDArray[np.int8], float]:
-    unit = float(np.abs(weights).max()) / 127 or 1.0
-    return np.round(weights / unit).astype(np.int8), unit
+def _ridge(rows: Any, wanted: Floats, weight: Floats) -> Floats:
+    """Weighted ridge regression without intercept, by conjugate gradients on the normal equations."""
+    root = np.sqrt(weight / weight.mean())
+    scaled = sparse.diags(root) @ rows
+    across = scaled.T.tocsr()
+    residual = across @ (wanted * root)
+    solution = np.zeros(rows.shape[1])
+    direction = residual.copy()
+    size = float(residual @ residual)
+    for _ in range(STEPS):
+        image = across @ (scaled @ direction) + RIDGE * direction
+        step = size / float(direction @ image)
+        solution += step * direction
+        residual -= step * image
+        fresh = float(residual @ residual)
+        direction = residual + fresh / size * direction
+        size = fresh
+    return solution
 
 
 def _grow(dense: npt.NDArray[np.float32], wanted: Floats, weight: Floats) -> lightgbm.Booster:
@@ -152,9 +152,9 @@ def _grow(dense: npt.NDArray[np.float32], wanted: Floats, weight: Floats) -> lig
 def _flat(booster: lightgbm.Booster) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Each tree completed to depth 3, so that all of them are evaluated at once."""
     roots = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
-    feature = np.zeros((len(roots), 8), np.uint8)
-    threshold = np.full((len(roots), 8), np.inf, np.float32)
-    outcome = np.zeros((len(roots), 8), np.float16)
+    feature = np.zeros((TREES, 8), np.uint8)
+    threshold = np.full((TREES, 8), np.inf, np.float32)
+    outcome = np.zeros((TREES, 8), np.float64)
 
     def place(tree: int, node: dict[str, Any], at: int, first_leaf: int, leaves: int) -> None:
         if "leaf_value" in node:
@@ -171,48 +171,189 @@ def _flat(booster: lightgbm.Booster) -> tuple[npt.NDArray[Any], npt.NDArray[Any]
     return feature, threshold, outcome
 
 
+def _carried_over(dense: Floats, failures: Floats, group: npt.NDArray[np.intp]) -> Floats:
+    """Weights of the dense features that point the same way in all groups of all sets.
+
+    A feature's weight is its mean correlation with failure within a group, over the groups; it is dropped unless
+    that mean is two standard errors from zero. Fitting jointly did worse on every set left out.
+    """
+    found = []
+    for member in range(int(group.max()) + 1):
+        rows = group == member
+        if np.count_nonzero(rows) >= MIN_GROUP:
+            values = np.clip(standardised(dense[rows]), -CUT, CUT)
+            found.append((values * standardised(failures[rows])[:, None]).mean(axis=0))
+    correlation = np.array(found)
+    error = correlation.std(axis=0) / np.sqrt(len(correlation)) + 0.01
+    mean: Floats = correlation.mean(axis=0)
+    return np.where(np.abs(mean / error) > 2, mean, 0.0)  # noqa: PLR2004
+
+
+@dataclass(slots=True)
+class _Data:
+    ngrams: Any
+    dense: npt.NDArray[np.float32]
+    table: npt.NDArray[np.intp]
+    kind: npt.NDArray[np.intp]
+    gain: Floats
+    failures: Floats
+    group: npt.NDArray[np.intp]
+    weight: Floats
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The fitted components. The lists have one member a table: None where a format has too few prompts."""
+
+    shared: Floats
+    own: list[Floats | None]
+    trees: list[lightgbm.Booster | None]
+
+
+def _fit(data: _Data, rows: npt.NDArray[np.bool_]) -> _Parts:
+    own: list[Floats | None] = []
+    trees: list[lightgbm.Booster | None] = []
+    for table in range(3):
+        members = rows & (data.table == table)
+        if np.count_nonzero(members) < MIN_FORMAT:
+            own.append(None)
+            trees.append(None)
+            continue
+        own.append(_ridge(data.ngrams[members], data.gain[members], data.weight[members]))
+        trees.append(
+            _grow(data.dense[members], data.gain[members], data.weight[members]) if table < 2 else None  # noqa: PLR2004
+        )
+    return _Parts(_ridge(data.ngrams[rows], data.failures[rows], data.weight[rows]), own, trees)
+
+
+def _predict(data: _Data, parts: _Parts, rows: npt.NDArray[np.bool_]) -> Floats:
+    """(n, 3) for `rows`: shared n-grams, the format's n-grams, the format's trees."""
+    out = np.zeros((len(rows), 3))
+    out[rows, 0] = data.ngrams[rows] @ parts.shared
+    for table, (own, trees) in enumerate(zip(parts.own, parts.trees, strict=True)):
+        members = rows & (data.table == table)
+        if own is not None and members.any():
+            out[members, 1] = data.ngrams[members] @ own
+        if trees is not None and members.any():
+            out[members, 2] = trees.predict(data.dense[members], num_threads=1)
+    return out[rows]
+
+
 def train(sets: Sequence[OutcomeSet]) -> Model:
     """Fit the whole scorer on `sets`. The same sets give the same model, to the byte."""
     prompts = [prompt for outcomes in sets for prompt in outcomes.prompts]
-    wanted = np.concatenate([target(outcomes) for outcomes in sets])
-    weight = np.concatenate([np.full(len(o.prompts), len(o.prompts) ** -0.5) for o in sets])
-    weight /= weight.mean()
     words, rarity = _vocabulary(prompts)
-    readings = _read(prompts, words, rarity)
-    ridge = Ridge(alpha=RIDGE, solver="sparse_cg", fit_intercept=False, tol=1e-6)
-    ridge.fit(readings.linear, wanted, sample_weight=weight)
-    count = len(words) + 1
-    ends = np.cumsum([count, features.BIGRAM_BUCKETS, features.CHARACTER_BUCKETS])
-    unigram, bigram, fours, fives = np.split(np.asarray(ridge.coef_), ends)
-    (bigram_int, bigram_unit), (four_int, four_unit), (five_int, five_unit) = map(
-        _rounded, (bigram, fours, fives)
-    )
-    feature, threshold, outcome = _flat(_grow(readings.dense, wanted, weight))
-    model = replace(
-        _blank_model(words, rarity),
-        word_weight=unigram.astype(np.float16),
-        bigram_weight=bigram_int,
-        character_weight=np.stack([four_int, five_int]),
-        scales=np.array([bigram_unit, four_unit, five_unit], np.float32),
-        tree_feature=feature,
-        tree_threshold=threshold,
-        tree_outcome=outcome,
-    )
-    return _calibrated(model, prompts, weight)
+    blank = _blank(words, rarity)
+    data = _gather(sets, prompts, words, blank)
+    everyone = np.ones(len(prompts), np.bool_)
+    parts = _fit(data, everyone)
+    # Deviations are taken on prompts not fitted to: a memorised prompt would make its component look strong.
+    unseen = np.zeros((len(prompts), 3))
+    fold = np.random.default_rng(0).integers(0, FOLDS, len(prompts))
+    for held in range(FOLDS):
+        away = fold == held
+        unseen[away] = _predict(data, _fit(data, ~away), away)
+    centre = np.average(data.dense, axis=0, weights=data.weight)
+    spread = 1 / (np.sqrt(np.average((data.dense - centre) ** 2, axis=0, weights=data.weight)) + 1e-6)
+    dense = np.clip((data.dense - centre) * spread, -CUT, CUT)
+    carried = _carried_over(data.dense.astype(np.float64), data.failures, data.group)
+    length = np.zeros(len(carried))
+    length[features.NAMES.index("stem_length")] = 1.0
 
-
-def _calibrated(model: Model, prompts: Sequence[str], weight: Floats) -> Model:
-    """Bring linear part and trees to one scale, and lay the ladder from raw score to difficulty."""
-    scorer = TextScorer(model)
-    readings = [scorer.read(prompt) for prompt in prompts]
-    linear = np.array([reading.linear for reading in readings])
-    trees = np.array([reading.trees for reading in readings])
-    blend = np.array(
-        [1 / linear.std(), 1 / trees.std(), -linear.mean() / linear.std() - trees.mean() / trees.std()],
-        np.float32,
-    )
-    raw = linear * blend[0] + trees * blend[1] + blend[2]
+    word_weight, bigrams, runs, scales = [], [], [], []
+    dense_weight, constant = np.zeros((4, len(carried))), np.zeros(4)
+    tree_tables = [blank.tree_feature.copy(), blank.tree_threshold.copy(), np.zeros((2, TREES, 8))]
+    raw = np.zeros(len(prompts))
+    for kind, name in enumerate(FORMATS):
+        table = TABLE_OF_FORMAT[kind]
+        peers, members = data.table == table, data.kind == kind
+        if not peers.any():
+            peers = everyone
+        shared, own, shape, steady, long = BLEND[name]
+        deviation = unseen[peers].std(axis=0)
+        # A component with no weights of its own in this format says nothing here.
+        by_shared, by_own, by_trees = (
+            share / width if width > MIN_DEVIATION else 0.0
+            for share, width in zip((shared, own, shape), deviation.tolist(), strict=True)
+        )
+        dense_weight[kind] = steady / ((dense[peers] @ carried).std() + 1e-9) * carried
+        dense_weight[kind] += long / ((dense[peers] @ length).std() + 1e-9) * length
+        total = unseen @ np.array([by_shared, by_own, by_trees]) + dense @ dense_weight[kind]
+        constant[kind] = OFFSET[kind] - total[peers].mean()
+        raw[members] = total[members] + constant[kind]
+        if kind == table:  # the last format shares the tables of the one before
+            mine = parts.own[table]
+            weights = by_shared * parts.shared + (0.0 if mine is None else by_own * mine)
+            ends = np.cumsum([len(words) + 1, features.BIGRAM_BUCKETS, features.CHARACTER_BUCKETS])
+            unigram, *hashed = np.split(weights, ends)
+            rounded = [_rounded(weight) for weight in hashed]
+            word_weight.append(unigram.astype(np.float16))
+            bigrams.append(rounded[0][0])
+            runs.append(np.stack([rounded[1][0], rounded[2][0]]))
+            scales.append([unit for _, unit in rounded])
+            if (grown := parts.trees[table]) is not None:
+                feature, threshold, outcome = _flat(grown)
+                tree_tables[0][table], tree_tables[1][table] = feature, threshold
+                tree_tables[2][table] = by_trees * outcome
     by_score = np.argsort(raw, kind="stable")
-    mass = np.cumsum(weight[by_score]) / weight.sum()
-    ladder = np.interp(np.linspace(0, 1, LADDER_STEPS), mass, raw[by_score]).astype(np.float32)
-    return replace(model, blend=blend, ladder=ladder)
+    mass = np.cumsum(data.weight[by_score]) / data.weight.sum()
+    return replace(
+        blank,
+        word_weight=np.stack(word_weight),
+        bigram_weight=np.stack(bigrams),
+        character_weight=np.stack(runs),
+        scales=np.array(scales, np.float32),
+        dense_centre=np.stack([centre, spread]).astype(np.float32),
+        dense_weight=dense_weight.astype(np.float32),
+        constant=constant.astype(np.float32),
+        tree_feature=tree_tables[0],
+        tree_threshold=tree_tables[1],
+        tree_outcome=tree_tables[2].astype(np.float16),
+        ladder=np.interp(np.linspace(0, 1, LADDER_STEPS), mass, raw[by_score]).astype(np.float32),
+    )
+
+
+def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[bytes], blank: Model) -> _Data:
+    row_of = {word: row for row, word in enumerate(words, 1)}
+    scorer = TextScorer(blank)
+    unigrams, bigrams, dense, kind = [], [], [], []
+    runs: list[list[npt.NDArray[np.intp]]] = [[] for _ in features.RUNS]
+    for prompt in prompts:
+        raw = features.encode(prompt)
+        tokens = features.tokens(raw)
+        rows = np.fromiter(map(row_of.get, tokens, repeat(0)), np.intp, len(tokens))
+        unigrams.append(rows)
+        bigrams.append(features.bigram_buckets(rows))
+        for found, size in zip(runs, features.RUNS, strict=True):
+            found.append(features.character_buckets(raw, size))
+        reading = scorer.read(prompt)
+        dense.append(reading.dense)
+        kind.append(reading.format)
+    ngrams = sparse.hstack(
+        [
+            _sparse(unigrams, len(words) + 1),
+            _sparse(bigrams, features.BIGRAM_BUCKETS),
+            *(_sparse(found, features.CHARACTER_BUCKETS) for found in runs),
+        ],
+        format="csr",
+    )
+    both = [targets(outcomes) for outcomes in sets]
+    names = [f"{outcomes.name}/{group}" for outcomes in sets for group in outcomes.groups]
+    weight = np.concatenate([np.full(len(o.prompts), len(o.prompts) ** -0.5) for o in sets])
+    kinds = np.array(kind, np.intp)
+    return _Data(
+        ngrams=ngrams,
+        dense=np.array(dense, np.float32),
+        table=np.array(TABLE_OF_FORMAT, np.intp)[kinds],
+        kind=kinds,
+        gain=np.concatenate([gain for gain, _ in both]),
+        failures=np.concatenate([failures for _, failures in both]),
+        group=np.unique(names, return_inverse=True)[1],
+        weight=weight / weight.mean(),
+    )
+
+
+def _rounded(weights: Floats) -> tuple[npt.NDArray[np.int16], float]:
+    unit = float(np.abs(weights).max()) / 32767 or 1.0
+    # Eleven bits are enough, and round numbers pack better.
+    return (np.round(weights / unit / 16) * 16).astype(np.int16), unit

@@ -1,0 +1,57 @@
+"""The timing of `bench`: one score of a 600-byte prompt, growth with length, and input made to hurt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from proxy.difficulty.assessment import Scorer
+
+PROMPT: Final = (
+    "A bakery sells 12 loaves for $3.50 each and 4 cakes for $18. On Monday it doubles the price of a cake, loses a third of "
+    "its customers, and the owner wants to know whether the total revenue of the week still exceeds 450 dollars. "
+    "Assume that every customer buys either one loaf or one cake, that loaves and cakes are bought in the same ratio as before, "
+    "and that nothing is left over at the end of the day. How many cakes must be sold on Saturday so that the profit of the "
+    "second week equals that of the first, if flour costs 0.80 per loaf and 2.25 per cake? Explain each step of the argument."
+)
+ODD: Final[dict[str, str]] = {
+    "empty": "",
+    "one emoji": "🙂",
+    "1 MB of spaces": " " * 1_000_000,
+    "1 MB of one letter": "a" * 1_000_000,
+    "1 MB of open tags": "<env>" * 200_000,
+    "1 MB of digits": "7" * 1_000_000,
+    "1 MB of Chinese": "难" * 333_000,
+    "200,000 options": "\nA. x" * 200_000,
+    "250,000 fences": "```\n" * 250_000,
+    "one long line of code": "foo(bar[" * 125_000,
+}
+
+
+def timed(work: Callable[[], object], rounds: int) -> list[float]:
+    """Sorted times of single calls, in microseconds."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter_ns()
+        work()
+        times.append((time.perf_counter_ns() - start) / 1_000)
+    return sorted(times)
+
+
+def main(rounds: int = 20_000) -> int:
+    """Print the figures. Returns 0."""
+    scorer = Scorer.load()
+    body = {"messages": [{"role": "user", "content": PROMPT}]}
+    for name, work in (("score", lambda: scorer.raw(PROMPT)), ("assess", lambda: scorer.assess(body))):
+        timed(work, 500)
+        times = timed(work, rounds)
+        p50, p99 = times[rounds // 2], times[rounds * 99 // 100]
+        print(f"{name}: {len(PROMPT.encode())} bytes, p50 {p50:.1f} µs, p99 {p99:.1f} µs")
+    for kilobytes in (1, 2, 4, 8, 16, 32, 64, 1024):
+        text = (PROMPT * (kilobytes * 1024 // len(PROMPT) + 1))[: kilobytes * 1024]
+        print(f"score: {kilobytes} KB, p50 {timed(lambda t=text: scorer.raw(t), 200)[100]:.0f} µs")  # type: ignore[misc]
+    for name, text in ODD.items():
+        odd = {"messages": [{"role": "user", "content": text}]}
+        print(f"assess: {name}, worst of 20 {timed(lambda o=odd: scorer.assess(o), 20)[-1]:.0f} µs")  # type: ignore[misc]
+    return 0

@@ -1,0 +1,142 @@
+"""What a request asks, under what agents and documents wrap around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.difficulty import Scorer, conversation
+from tests.difficulty.agents import CASES, DUMP, FAILED, HARD_ASK, PASSED, Case, claude, edit_and_test, gave, said, used
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer.load()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_persons_last_ask_is_found(case: Case) -> None:
+    found = conversation.read(case.body)
+    assert found.asks[0] == case.asked
+    assert found.in_tool_loop is case.in_tool_loop
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_agents_request_is_as_hard_as_what_was_asked(scorer: Scorer, case: Case) -> None:
+    seen = scorer.assess(case.body)
+    assert seen.in_tool_loop is case.in_tool_loop
+    assert seen.continuation == case.continuation
+    if case.easy:
+        assert seen.band == "easy"
+    if case.as_hard_as is not None:
+        alone = scorer.assess({"messages": [{"role": "user", "content": case.as_hard_as}]})
+        assert seen.difficulty == pytest.approx(alone.difficulty, abs=0.2)
+
+
+def test_failing_edits_push_up_and_passing_ones_do_not(scorer: Scorer) -> None:
+    failing = scorer.assess(claude(said(HARD_ASK), *edit_and_test(3)))
+    turns = [turn if FAILED not in str(turn) else gave(0, PASSED) for turn in edit_and_test(1)]
+    passing = scorer.assess(claude(said(HARD_ASK), *turns))
+    assert failing.difficulty > passing.difficulty + 0.1
+    assert {"failing_calls", "edit_test_loop"} <= {name for name, _ in failing.features}
+
+
+def test_repeating_a_call_pushes_up_and_reading_pushes_down(scorer: Scorer) -> None:
+    ask = said("Rename the helper in src/module_3/handlers.py and update its callers in the other modules.")
+    start = scorer.assess(claude(ask))
+    reading = scorer.assess(
+        claude(ask, used(1, "Read", file_path="a.py"), gave(1, DUMP), used(2, "Grep", pattern="x"), gave(2, DUMP))
+    )
+    again = [turn for n in range(4) for turn in (used(n, "Bash", command="./run"), gave(n, "Error: command not found"))]
+    stuck = scorer.assess(claude(ask, *again))
+    assert reading.difficulty < start.difficulty < stuck.difficulty
+
+
+def test_a_pasted_document_does_not_make_an_easy_ask_hard(scorer: Scorer) -> None:
+    ask = "What colour is the door in this text?"
+    paste = f"{ask}\n\n<document>\n{'Let the operator T be compact. Prove that its spectrum is countable. ' * 200}</document>"
+    alone, with_paste = (scorer.assess({"messages": [{"role": "user", "content": text}]}) for text in (ask, paste))
+    assert with_paste.difficulty == pytest.approx(alone.difficulty, abs=0.02)
+
+
+def test_a_system_prompt_does_not_change_the_difficulty(scorer: Scorer) -> None:
+    ask = {"role": "user", "content": "Name three rivers in France."}
+    system = {"role": "system", "content": "You prove theorems. " * 500}
+    assert scorer.assess({"messages": [system, ask]}).difficulty == scorer.assess({"messages": [ask]}).difficulty
+
+
+def test_text_parts_plain_prompts_and_strings_are_one(scorer: Scorer) -> None:
+    text = "A train leaves at 9:40 and covers 210 km in 2.5 hours; when does it pass the bridge at km 84?"
+    bodies: list[Any] = [
+        {"messages": [{"role": "user", "content": text}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+        {"input": text},
+        {"prompt": text},
+    ]
+    assert len({scorer.assess(body).difficulty for body in bodies}) == 1
+
+
+def test_an_image_alone_is_medium_with_no_confidence(scorer: Scorer) -> None:
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    seen = scorer.assess({"messages": [{"role": "user", "content": [part]}]})
+    assert seen.band == "medium"
+    assert seen.confidence == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("Translate this sentence into French: the cat sleeps.", "translation"),
+        ("Write a short poem about autumn rain.", "writing"),
+        ("Why does this Python function raise a KeyError?\ndef f(x):\n    return x['a']", "coding"),
+        ("Solve for x: 3x^2 - 12x + 9 = 0", "maths"),
+        ("Extract all names and dates from the text below as JSON.", "extraction"),
+        ("Who painted the ceiling of the Sistine Chapel?", "chat"),
+    ],
+)
+def test_the_category_is_read_from_the_ask(scorer: Scorer, text: str, category: str) -> None:
+    assert scorer.assess({"messages": [{"role": "user", "content": text}]}).category == category
+
+
+def test_models_are_switched_only_between_asks(scorer: Scorer) -> None:
+    """Replaying every request of a session, the band may change with an ask, never inside a tool loop."""
+    turns = [said(HARD_ASK), *edit_and_test(4), {"role": "assistant", "content": "All good."}, said("thanks!")]
+    held, switches = "", 0
+    for end in range(1, len(turns) + 1):
+        if turns[end - 1]["role"] != "user":
+            continue
+        seen = scorer.assess(claude(*turns[:end]))
+        if not held or (not seen.in_tool_loop and seen.band != held):
+            switches += bool(held)
+            held = seen.band
+        assert seen.in_tool_loop is (1 < end < len(turns))
+    assert switches == 1  # from the hard ask to the thanks
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(
+            ["messages", "role", "content", "type", "text", "tool_calls", "function", "name", "arguments", "input", "prompt",
+             "tools", "output", "system", "is_error"]
+        ),
+        inner | st.sampled_from(["user", "assistant", "tool", "system", "text", "tool_use", "tool_result", "function_call"]),
+        max_size=6,
+    ),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(body=JSON)
+def test_any_json_is_assessed(body: Any) -> None:
+    seen = _LOADED.assess(body)
+    assert 0 <= seen.difficulty <= 1
+    assert 0 <= seen.confidence <= 1
+
+
+_LOADED = Scorer.load()
