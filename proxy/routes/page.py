@@ -55,16 +55,16 @@ async def chart(
 async def evidence(state: State, model: FromQuery[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     known: Evidence = state.evidence
-    selection = runtime.snapshot.names.get(model.lower())
-    try:
-        found = await known.of_model(selection.model_id) if selection else None
-    except (ContractMismatchError, DatabaseError, OSError) as error:
-        raise NothingPublishedError(str(error)) from error
-    if found is None:
-        close = nearest(model, runtime.snapshot)
+    snapshot = runtime.snapshot
+    selection = snapshot.names.get(model.lower())
+    if selection is None:
+        close = nearest(model, snapshot)
         hint = f" Nearest: {', '.join(close)}." if close else ""
         raise UnknownModelError(f"The model {model!r} does not exist here.{hint}", close)
-    return found
+    try:
+        return await known.of_model(snapshot, selection.model_id)
+    except (ContractMismatchError, DatabaseError, OSError) as error:
+        raise NothingPublishedError(str(error)) from error
 
 
 @get("/v1/traffic", summary="Calls, failovers, tokens, money spent and what routing saved, since the proxy started")

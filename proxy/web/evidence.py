@@ -1,7 +1,7 @@
 """Rankings whole and where their numbers come from, as the page draws them.
 
-Read from the publication when a page first asks and kept until the next publication, so that a proxy nobody looks at
-holds none of it. What may be called is the live snapshot's to say; nothing here decides or ranks.
+Read from the publication when a page asks, and of that only the finished charts are kept, so that a proxy nobody looks
+at holds none of it. What may be called is the live snapshot's to say; nothing here decides or ranks.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +16,7 @@ import msgspec
 
 from proxy.snapshot import Snapshot
 from warehouse import published
-from warehouse.published import BandRanking, Configuration, Model, ModelRecord, Ranking, Signal
+from warehouse.published import BandRanking, Configuration, ModelRecord, PublishedRows, Ranking, Signal
 
 COLUMNS = (
     "rank",
@@ -53,90 +51,58 @@ class Chart(NamedTuple):
     packed: bytes
 
 
-@dataclass(slots=True)
-class _Read:
-    """What one publication says."""
-
-    publication_id: str
-    rankings: Mapping[str, list[Ranking]]
-    bands: Mapping[tuple[str, str], list[BandRanking]]
-    configurations: Mapping[str, list[Configuration]]
-    models: Mapping[str, Model]
-    signals: Mapping[str, list[Signal]]
-    records: Mapping[str, list[ModelRecord]]
-    charts: dict[tuple[Any, ...], Chart] = field(default_factory=dict)
-
-
 class Evidence:
     """Charts and evidence of the publication at `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = asyncio.Lock()
-        self._read: _Read | None = None
-        self._seen: Path | None = None
-
-    async def _current(self) -> _Read:
-        """Raises what `published.read` raises when nothing can be read and nothing was read before."""
-        async with self._lock:
-            target = self._path.resolve()
-            if self._read is None or target != self._seen:
-                self._read, self._seen = await asyncio.to_thread(_read, target), target
-            return self._read
+        self._charts: dict[tuple[Any, ...], Chart] = {}
+        self._of: tuple[Any, ...] = ()
 
     async def chart(self, snapshot: Snapshot, profile: str, band: str) -> Chart:
-        """A profile's whole ranking for a difficulty band, best first."""
-        read = await self._current()
-        problems = tuple(account.problem for account in snapshot.accounts.values())
-        key = (profile, band, snapshot.publication_id, problems)
-        chart = read.charts.get(key)
-        if chart is None:
-            async with self._lock:
-                chart = read.charts[key] = await asyncio.to_thread(_chart, read, snapshot, profile, band)
-        return chart
+        """A profile's whole ranking for a difficulty band, best first.
 
-    async def of_model(self, model_id: str) -> dict[str, Any] | None:
-        """What is known about a model and from which rows; None where the publication does not hold it."""
-        read = await self._current()
-        model = read.models.get(model_id)
-        if model is None:
-            return None
+        Raises what `published.read` raises when the publication cannot be read.
+        """
+        # A chart is good as long as publication and upstreams are what they were.
+        target = self._path.resolve()
+        state = (target, snapshot.publication_id, *(one.problem for one in snapshot.accounts.values()))
+        async with self._lock:
+            if state != self._of:
+                self._of, self._charts = state, {}
+            found = self._charts.get((profile, band))
+            if found is None:
+                found = self._charts[profile, band] = await asyncio.to_thread(_chart, target, snapshot, profile, band)
+            return found
+
+    async def of_model(self, snapshot: Snapshot, model_id: str) -> dict[str, Any]:
+        """What is known about a model and from which rows.
+
+        Raises what `published.read` raises when the publication cannot be read.
+        """
+        tables = (published.Snapshot, Configuration, Signal, ModelRecord)
+        rows = await asyncio.to_thread(published.read, self._path, tables, ("model_id", model_id))
+        model = snapshot.models.get(model_id)
         return {
-            "publication": read.publication_id,
-            "model": model._asdict(),
-            "configurations": [one._asdict() for one in read.configurations.get(model_id, ())],
-            "signals": [one._asdict() for one in read.signals.get(model_id, ())],
-            "records": [one._asdict() for one in read.records.get(model_id, ())],
+            "publication": rows[published.Snapshot][0].publication_id,
+            "model": model._asdict() if model else None,
+            "configurations": [one._asdict() for one in rows[Configuration]],
+            "signals": [one._asdict() for one in rows[Signal]],
+            "records": [one._asdict() for one in rows[ModelRecord]],
         }
 
 
-def _read(path: Path) -> _Read:
-    rows = published.read(path, (published.Snapshot, Ranking, BandRanking, Configuration, Model, Signal, ModelRecord))
-    bands: dict[tuple[str, str], list[BandRanking]] = {}
-    for one in rows[BandRanking]:
-        bands.setdefault((one.profile, one.difficulty_band), []).append(one)
-    return _Read(
-        publication_id=rows[published.Snapshot][0].publication_id,
-        rankings=_by(rows[Ranking], "profile"),
-        bands=bands,
-        configurations=_by(rows[Configuration], "model_id"),
-        models={model.model_id: model for model in rows[Model]},
-        signals=_by(rows[Signal], "model_id"),
-        records=_by(rows[ModelRecord], "model_id"),
-    )
+def _chart(path: Path, snapshot: Snapshot, profile: str, band: str) -> Chart:
+    read = published.read(path, (published.Snapshot, Ranking, BandRanking), ("profile", profile))
+    body = _drawn(read, snapshot, band) | {"profile": profile, "band": band}
+    plain = msgspec.json.encode(body)
+    return Chart(f'"{hashlib.sha256(plain).hexdigest()[:20]}"', plain, gzip.compress(plain, 6, mtime=0))
 
 
-def _by(rows: Iterable[Any], name: str) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for one in rows:
-        found.setdefault(getattr(one, name), []).append(one)
-    return found
-
-
-def _chart(read: _Read, snapshot: Snapshot, profile: str, band: str) -> Chart:
-    ranking = read.rankings.get(profile, [])
-    judged = {(one.offer_id, one.effort): one for one in ranking}
-    listed: list[Any] = read.bands.get((profile, band)) or ranking
+def _drawn(read: PublishedRows, snapshot: Snapshot, band: str) -> dict[str, Any]:
+    judged = {(one.offer_id, one.effort): one for one in read[Ranking]}
+    listed: list[Any] = [one for one in read[BandRanking] if one.difficulty_band == band] or list(read[Ranking])
     problems: list[str] = []
     rows = []
     for one in listed:
@@ -173,21 +139,17 @@ def _chart(read: _Read, snapshot: Snapshot, profile: str, band: str) -> Chart:
             )
         )
     named = {row[1] for row in rows}
-    body = {
-        "profile": profile,
-        "band": band,
-        "publication": read.publication_id,
+    return {
+        "publication": read[published.Snapshot][0].publication_id,
         "columns": COLUMNS,
         "rows": rows,
         "problems": problems,
         "models": {
             model_id: {"name": model.name, "vendor": model.vendor, "is_open_weights": model.is_open_weights}
-            for model_id, model in read.models.items()
-            if model_id in named
+            for model_id in sorted(named)
+            if (model := snapshot.models.get(model_id))
         },
     }
-    plain = msgspec.json.encode(body)
-    return Chart(f'"{hashlib.sha256(plain).hexdigest()[:20]}"', plain, gzip.compress(plain, 6, mtime=0))
 
 
 def _short(number: float | None) -> float | None:

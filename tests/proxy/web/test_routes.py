@@ -46,9 +46,11 @@ async def running(
 ) -> AsyncIterator[tuple[Served, httpx.AsyncClient]]:
     (directory / "published").mkdir()
     publication.write(directory / "published" / "orchestrator.duckdb", WORLD)
-    async with serving(directory, {"a": upstream.base_url}, (), **settings) as served:
-        async with httpx.AsyncClient(base_url=served.url) as client:
-            yield served, client
+    async with (
+        serving(directory, {"a": upstream.base_url}, (), **settings) as served,
+        httpx.AsyncClient(base_url=served.url) as client,
+    ):
+        yield served, client
 
 
 async def test_files_are_open_cached_and_closed_to_everything_foreign(tmp_path: Path) -> None:
