@@ -261,6 +261,9 @@ class ChatRoute:
         counter.inc()
         self._seconds.observe(seconds)
         if call is not None:
+            for attempt in call.attempts:
+                # A client that hangs up before the first byte leaves an answer that nobody has begun to read.
+                attempt.end("caller_gone", "cancelled")
             if call.plan is not None:
                 runtime.policies.settle(call, call.plan)
             runtime.decisions.note(call.request_id, call)

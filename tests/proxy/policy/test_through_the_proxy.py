@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from proxy.keys import hash_of
+from proxy.routes.chat import ChatRoute
 from tests.fake_upstream import FakeUpstream, answer, status, stream
 from tests.proxy.publication import offer
 from tests.proxy.serving import Served, serving
@@ -356,3 +357,27 @@ async def test_a_short_queue_waits_for_a_place(tmp_path: Path) -> None:
         at.up["one"].release()
         assert (await running).status_code == 200
         assert said(await waiting) == "after you"
+
+
+async def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The answer that nobody began to read is closed, its place and its lease are given back, and it is recorded."""
+    async with place(tmp_path, ("one",), upstream_concurrency=1) as at:
+        at.up["one"].script("*", stream(["a", "b"], stall_after=1))
+        runtime = at.proxy.runtime
+        body = json.dumps({"model": "auto", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        async def send(_: Any) -> None:
+            raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await ChatRoute(runtime)("gone", {}, receive, send)
+        found = (await at.client.get("/v1/decisions/gone")).json()
+        admission = (await at.client.get("/v1/status")).json()["admission"]["one"]
+        await asyncio.wait_for(at.up["one"].calls[0].ended.wait(), 5)
+
+    assert [one["outcome"] for one in found["attempts"]] == ["caller_gone"]
+    assert admission["running"] == 0
+    assert at.up["one"].calls[0].is_cancelled
