@@ -54,8 +54,6 @@ class Gate:
         self._app = app
         self._handlers = handlers
         self._key = api_key.encode() if api_key else None
-        self._keyring = runtime.policies.keyring
-        self._is_open = self._key is None and not self._keyring
         self._any_origin = "*" in cors_origins
         self._origins = frozenset(origin.encode() for origin in cors_origins)
 
@@ -75,7 +73,7 @@ class Gate:
                 await _respond(send, 204, b"", [(b"x-request-id", request_id.encode())])
                 return
         try:
-            if not self._is_open and path not in OPEN_PATHS:
+            if (self._key is not None or self.runtime.policies.keyring) and path not in OPEN_PATHS:
                 self._check(headers, scope["method"], path)
             handler = self._handlers.get(path)
             if handler is None:
@@ -99,7 +97,7 @@ class Gate:
             given = token.strip() if scheme.lower() == b"bearer" else b""
         if self._key is not None and hmac.compare_digest(given, self._key):
             return
-        key = self._keyring.find(given) if self._keyring else None
+        key = self.runtime.policies.keyring.find(given)
         problem = "The key is missing or wrong" if key is None else key.problem(self.runtime.clock.now().date())
         if key is None or problem is not None:
             raise UnauthorizedError(

@@ -7,6 +7,7 @@ wishes nothing, with a key that limits nothing, pays for a few look-ups in dicti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 CALLER: ContextVar[Key | None] = ContextVar("caller", default=None)
 """The key that the request at hand was made with; None for the operator's own and where no key is asked for."""
 
+log = logging.getLogger(__name__)
+
+_FILES = (keys.VARIABLE, asked_names.VARIABLE)
 _DENY = Preferences(data_collection="deny")
 
 
@@ -164,6 +168,10 @@ class Policies:
     hedges: HedgeBudget | None = None
     upstreams: frozenset[str] = frozenset()
     marketplaces: frozenset[str] = frozenset()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
+    """Why a file that has changed is not used; what it held before still is."""
+    _seen: dict[str, int | None] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -187,12 +195,39 @@ class Policies:
             hedges=HedgeBudget(settings.hedge_share) if settings.hedge_share else None,
             upstreams=frozenset(accounts),
             marketplaces=frozenset(name for name, one in accounts.items() if one.dialect == "openrouter"),
+            environment=environment,
+            _seen={variable: _changed_at(environment, variable) for variable in _FILES},
         )
 
     def open(self) -> None:
         """Open the ledger, where a key has limits. Blocks on the disk."""
         if self.keyring.is_limited:
             self.ledger.open()
+
+    async def watch(self) -> None:
+        """Look every so often whether a file has changed."""
+        while True:
+            await self.clock.sleep(self.settings.reload_poll_s)
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the files that have changed. One that cannot be used changes nothing, and `problem` says why."""
+        for variable in _FILES:
+            changed_at = _changed_at(self.environment, variable)
+            if changed_at == self._seen[variable]:
+                continue
+            self._seen[variable] = changed_at
+            try:
+                if variable == keys.VARIABLE:
+                    self.keyring = keys.load(self.environment)
+                else:
+                    self.names = asked_names.load(self.environment)
+            except (keys.KeysError, asked_names.AskedNamesError) as error:
+                self.problem = f"{error} What it held before stays in use."
+                log.warning("%s", self.problem)
+            else:
+                self.problem = None
+                log.info("%s was read again", variable)
 
     async def close(self) -> None:
         """Write what waits."""
@@ -367,6 +402,14 @@ class Policies:
         if self.cache is not None and plan.cache_key is not None:
             now = self.clock.monotonic()
             self.cache.keep(plan.cache_key, body, tuple(headers), is_stream=is_stream, now_s=now, cost_usd=cost_usd)
+
+
+def _changed_at(environment: Mapping[str, str], variable: str) -> int | None:
+    """When the file that a variable names was last written; None where there is none."""
+    try:
+        return Path((environment.get(variable) or "").strip()).expanduser().stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _overridden(assessment: Assessment, routing: Routing) -> Assessment:

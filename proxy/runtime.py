@@ -94,12 +94,14 @@ class Runtime:
         self.policies.open()
         self.outcomes.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
+        looking = asyncio.create_task(self.policies.watch(), name="policies")
         try:
             yield
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            for task in (watching, looking):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await self.transport.close()
             await self.policies.close()
             await self.outcomes.close()

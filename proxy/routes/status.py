@@ -110,7 +110,7 @@ async def status(state: State) -> dict[str, Any]:
         "admission": runtime.policies.admission.state(),
         "sessions": len(runtime.policies.sessions),
         "cache": _cache(runtime.policies.cache),
-        "limits_problem": runtime.policies.ledger.problem,
+        "policies": {"problem": runtime.policies.problem or runtime.policies.ledger.problem},
         "outcomes": {
             "written": runtime.outcomes.written,
             "waiting": runtime.outcomes.waiting,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -381,3 +382,30 @@ async def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing_behind
     assert [one["outcome"] for one in found["attempts"]] == ["caller_gone"]
     assert admission["running"] == 0
     assert at.up["one"].calls[0].is_cancelled
+
+
+async def test_changed_keys_are_used_and_bad_ones_change_nothing(tmp_path: Path) -> None:
+    """Without a restart; what is wrong stands in the status."""
+    async with place(tmp_path, ("one",), keys=row("alice") + row("olga", is_operator=True)) as at:
+        policies, file = at.proxy.runtime.policies, tmp_path / "keys.toml"
+
+        def write(text: str) -> None:
+            file.write_text(text)
+            os.utime(file, ns=(1, file.stat().st_mtime_ns + 1_000_000))
+            policies.reload()
+
+        assert (await at.ask("sk-alice")).status_code == 200
+        write("[[nonsense")
+        assert (await at.ask("sk-alice")).status_code == 200
+        operator = {"authorization": "Bearer sk-olga"}
+        problem = (await at.client.get("/v1/status", headers=operator)).json()["policies"]["problem"]
+        assert "is not valid TOML" in problem
+        assert "stays in use" in problem
+        write(row("bob"))
+        assert (await at.ask("sk-alice")).status_code == 401
+        assert (await at.ask("sk-bob")).status_code == 200
+        assert policies.problem is None
+        file.unlink()
+        policies.reload()
+        assert (await at.ask("sk-bob")).status_code == 200
+        assert policies.problem is not None
