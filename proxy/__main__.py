@@ -15,7 +15,9 @@ from collections.abc import Sequence
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from proxy import settings
+from proxy import asked_names, keys, settings
+from proxy.asked_names import AskedNamesError
+from proxy.keys import KeysError
 from proxy.settings import SettingsError
 from warehouse import environment, upstreams
 from warehouse.connect import LocationError, locations
@@ -37,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         checked = settings.load()
         locations()
         upstreams.load()
-    except (SettingsError, LocationError, upstreams.UpstreamsError) as error:
+        keyring = keys.load()
+        asked_names.load()
+    except (SettingsError, LocationError, upstreams.UpstreamsError, KeysError, AskedNamesError) as error:
         return _complain(str(error))
     if chosen.workers < 1 or not 0 <= chosen.port <= 65535:
         return _complain("--workers must be at least 1 and --port between 0 and 65535.")
@@ -47,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno == errno.EADDRINUSE:
             return _complain(f"Port {chosen.port} on {chosen.host} is taken; choose another with --port.")
         return _complain(f"Cannot listen on {chosen.host}:{chosen.port}: {error.strerror or error}.")
-    if checked.api_key is None and not _is_loopback(chosen.host):
+    if checked.api_key is None and not keyring and not _is_loopback(chosen.host):
         print(
-            f"warning: {chosen.host} is reachable from other machines and ORCHESTRATOR_API_KEY is not set: "
+            f"warning: {chosen.host} is reachable from other machines and neither ORCHESTRATOR_API_KEY nor ORCHESTRATOR_KEYS is set: "
             "anyone who reaches this port spends your keys' money.",
             file=sys.stderr,
         )

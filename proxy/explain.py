@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 
 from proxy import settings
+from proxy.asked_names import AskedNamesError
 from proxy.clock import SystemClock
 from proxy.errors import ProxyError
+from proxy.keys import KeysError
 from proxy.routes.decisions import explanation
 from proxy.runtime import Runtime
 from proxy.settings import SettingsError
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runtime = Runtime(settings.load(), os.environ, where.published, where.outcomes, SystemClock())
         asyncio.run(runtime.live.refresh())
         found = explanation(runtime, msgspec.json.encode(body), max(1, chosen.limit))
-    except (ProxyError, SettingsError, UpstreamsError, LocationError) as error:
+    except (ProxyError, SettingsError, UpstreamsError, LocationError, KeysError, AskedNamesError) as error:
         print(error, file=sys.stderr)
         return 1
     print(json.dumps(found, indent=2, default=str) if chosen.json else as_text(found))

@@ -25,6 +25,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from warehouse import environment as dotenv
+
 PREFIX = "sk-orc-"
 """What our keys begin with. `sk-`, because some clients refuse what does not."""
 
@@ -243,4 +245,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    dotenv.load()
     sys.exit(main())
