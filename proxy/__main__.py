@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"Cannot listen on {chosen.host}:{chosen.port}: {error.strerror or error}.")
     if checked.api_key is None and not keyring and not _is_loopback(chosen.host):
         print(
-            f"warning: {chosen.host} is reachable from other machines and neither ORCHESTRATOR_API_KEY nor ORCHESTRATOR_KEYS is set: "
-            "anyone who reaches this port spends your keys' money.",
+            f"warning: {chosen.host} is reachable from other machines, and neither ORCHESTRATOR_API_KEY nor "
+            "ORCHESTRATOR_KEYS is set: anyone who reaches this port spends your keys' money.",
             file=sys.stderr,
         )
     if chosen.workers > 1:
