@@ -73,7 +73,7 @@ def test_a_half_never_imports_what_belongs_to_the_other(half: str) -> None:
         if (clash := packages(path) & (FORBIDDEN[half] - (allowed if by_hand in path.parents else set())))
     }
 
-    assert {} == offences
+    assert offences == {}
 
 
 @pytest.mark.parametrize("module", PURE)
@@ -94,7 +94,7 @@ def test_a_library_stays_in_its_room(library: str) -> None:
         if library in packages(path) and not str(path.relative_to(ROOT)).startswith(ONLY_IN[library])
     ]
 
-    assert [] == offences
+    assert offences == []
 
 
 def test_databases_are_opened_in_one_place() -> None:
@@ -111,13 +111,13 @@ def test_databases_are_opened_in_one_place() -> None:
         )
     ]
 
-    assert ["warehouse/connect.py"] == opening
+    assert opening == ["warehouse/connect.py"]
 
 
 def test_the_proxy_loads_nothing_of_the_pipeline() -> None:
     """The import closure of `python -m proxy` holds neither Dagster nor Splink nor Polars."""
     program = "import sys, proxy.app; print('\\n'.join(sorted({name.split('.')[0] for name in sys.modules})))"
-    loaded = subprocess.run(  # noqa: S603
+    loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
 
@@ -129,14 +129,14 @@ def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path in sources("pipeline", "proxy", "warehouse")
-        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if (text := path.read_text(encoding="utf-8")).strip() and not ast.get_docstring(ast.parse(text))
     ]
 
-    assert [] == silent
+    assert silent == []
 
 
 def test_no_room_is_named_for_leftovers() -> None:
     """Names such as utils tell a reader nothing."""
     vague = {"utils", "helpers", "common", "manager", "misc"}
 
-    assert [] == [str(path) for path in sources("pipeline", "proxy", "warehouse") if path.stem in vague]
+    assert [str(path) for path in sources("pipeline", "proxy", "warehouse") if path.stem in vague] == []

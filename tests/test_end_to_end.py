@@ -1,0 +1,266 @@
+"""The whole way: the bundled snapshot through the pipeline into a publication, and a running proxy that serves it.
+
+Starts the real processes on loopback and asks no source. What only one half does is tested beside that half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from tests import fake_upstream as fake
+from tests.fake_upstream import FakeUpstream
+from warehouse.published import TABLES, ModelRecord, Offer, Ranking, Snapshot, SourceLoad, read
+from warehouse.supervise import port_is_free
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A refresh takes about 20 s on two cores, and several of these tests make one.
+pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.timeout(300)]
+
+HI: list[Any] = [{"role": "user", "content": "hi"}]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """A process's environment whose every file lies below `home` and that knows no key."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRATOR_", "OPENROUTER_"))}
+    kept.pop("DATABASE_URL", None)
+    return {**kept, "ORCHESTRATOR_DATA_DIR": str(home / "data"), "DAGSTER_HOME": str(home / "dagster"), **more}
+
+
+def run(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """`orchestrator <words>`, waited for."""
+    command = [sys.executable, "-m", "warehouse.cli", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+def free_port() -> int:
+    """A port nobody listens on now, outside the range the kernel hands out by itself."""
+    return next(port for port in range(20_100, 20_400) if port_is_free("127.0.0.1", port))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployment that was refreshed once from the bundled snapshot."""
+    place = tmp_path_factory.mktemp("deployment")
+    refreshed = run(place, "refresh", "--offline")
+    assert refreshed.returncode == 0, refreshed.stderr
+    return place
+
+
+@pytest.fixture(scope="module")
+def published(home: Path) -> Path:
+    """Its publication."""
+    return home / "data" / "orchestrator.duckdb"
+
+
+@contextlib.contextmanager
+def proxy(home: Path, **more: str) -> Iterator[str]:
+    """A proxy process over that deployment; its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "proxy", "--port", str(port)]
+    log = home / f"proxy-{port}.log"
+    with log.open("w") as written:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(home, **more), stderr=written)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline and process.poll() is None:
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get("/health/ready").status_code in (200, 503):
+                        break
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        told = log.read_text()
+        assert "Traceback" not in told
+        assert "sk-secret" not in told
+
+
+@contextlib.asynccontextmanager
+async def serving(home: Path) -> AsyncIterator[tuple[FakeUpstream, openai.AsyncOpenAI, httpx.AsyncClient]]:
+    """A proxy whose OpenRouter is a fake one that answers everything, and clients for it."""
+    async with FakeUpstream() as upstream:
+        upstream.script("*", fake.answer("hello"))
+        settings = {
+            "OPENROUTER_BASE_URL": upstream.base_url,
+            "OPENROUTER_API_KEY": "sk-secret-of-the-test",
+            "ORCHESTRATOR_ALLOWED_DOMAINS": "127.0.0.1",
+        }
+        with proxy(home, **settings) as address:
+            client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0)
+            async with client, httpx.AsyncClient(base_url=address, timeout=30) as http:
+                yield upstream, client, http
+
+
+def test_every_table_of_the_contract_is_published(published: Path) -> None:
+    """The publication holds the contract's tables, and those a user counts on are filled."""
+    rows = read(published, [table.row for table in TABLES])
+    counts = {table.name: len(rows[table.row]) for table in TABLES}
+    records = rows[ModelRecord]
+    by_source = {source: sum(record.source == source for record in records) for source in ("openrouter", "lmsys_arena")}
+
+    assert counts["snapshot"] == 1
+    assert [name for name, count in counts.items() if count == 0 and name != "quarantine"] == []
+    assert by_source["openrouter"] > 400
+    assert by_source["lmsys_arena"] > 390
+    assert sum(record.source == "huggingface" for record in records) > 4_400
+
+
+def test_every_source_says_what_it_used(published: Path) -> None:
+    """Nothing was fetched, so all is bundled, with the age of its observation."""
+    rows = read(published, (Snapshot, SourceLoad))
+    snapshot = rows[Snapshot][0]
+
+    assert {"bundled"} == {load.origin for load in rows[SourceLoad] if load.rows_loaded}
+    assert {"openrouter", "lmsys_arena", "huggingface"} <= set(snapshot.source_ages_s)
+    assert all(age > 0 for age in snapshot.source_ages_s.values())
+
+
+@pytest.mark.parametrize(
+    ("record", "others"),
+    [
+        ("anthropic/claude-opus-4.5", {"lmsys_arena:claude-opus-4-5-20251101"}),
+        ("openai/gpt-4o-2024-08-06", {"lmsys_arena:gpt-4o-2024-08-06"}),
+        (
+            "meta-llama/llama-3.1-70b-instruct",
+            {"lmsys_arena:llama-3.1-70b-instruct", "huggingface:meta-llama/Llama-3.1-70B-Instruct"},
+        ),
+        ("deepseek/deepseek-r1", {"lmsys_arena:deepseek-r1", "huggingface:deepseek-ai/DeepSeek-R1"}),
+    ],
+)
+def test_a_known_model_has_its_records_and_no_others(published: Path, record: str, others: set[str]) -> None:
+    """Names a curator would sign, and none of another date, size or training."""
+    records = read(published, (ModelRecord,))[ModelRecord]
+    model_id = next(one.model_id for one in records if (one.source, one.record_id) == ("openrouter", record))
+    linked = {f"{one.source}:{one.record_id}" for one in records if one.model_id == model_id}
+    foreign = ("0528", "0324", "zero", "distill", "8b", "405b", "3.3", "nemotron", "2024-05-13", "2024-11-20", "mini")
+
+    assert others <= linked
+    assert [name for name in linked if any(word in name.lower() for word in foreign)] == []
+
+
+def test_only_chat_models_are_ranked(published: Path) -> None:
+    """No alias, router, batch id, image, audio, embedding or guard model has a rank."""
+    rows = read(published, (Ranking, Offer))
+    offers = {offer.offer_id: offer for offer in rows[Offer]}
+    ranked = {ranking.offer_id for ranking in rows[Ranking]}
+
+    assert {"chat"} == {offers[offer_id].kind for offer_id in ranked}
+    assert {"quality", "balanced", "speed", "budget", "long_context"} == {row.profile for row in rows[Ranking]}
+    assert not any(offer_id.split(":", 1)[1].startswith(("~", "openrouter/")) for offer_id in ranked)
+
+
+async def test_a_call_goes_to_the_first_of_the_ranking_and_survives_its_failure(home: Path) -> None:
+    """Published rank one answers; when it is down, rank two does; the outcome reaches the warehouse."""
+    async with serving(home) as (upstream, client, http):
+        ranked = (await http.get("/v1/models/rankings", params={"profile": "balanced", "limit": 40})).json()["rankings"]
+        first = (await client.chat.completions.create(model="auto:balanced", messages=HI)).model
+        upstream.script(first, fake.status(500))
+
+        second = await client.chat.completions.with_raw_response.create(model="auto:balanced", messages=HI)
+
+        assert len(ranked) == 40
+        assert upstream.calls[0].model == first
+        assert second.headers["x-orchestrator-attempts"] == "2"
+        assert second.parse().model != first
+        secrets = [answer for answer in (second.text, str(second.headers)) if "sk-secret" in answer]
+        assert secrets == []
+
+
+async def test_a_refresh_harms_no_call_and_brings_outcomes_back(home: Path, published: Path) -> None:
+    """While the warehouse is rebuilt and swapped, 200 calls a second all succeed; then the new one is in use.
+
+    What the proxy saw is in the warehouse after that refresh: tokens, cost and times, and no prompt.
+    """
+    marker = "a prompt that must not be stored 7f3a"
+    call = {"model": "auto", "messages": [{"role": "user", "content": marker}]}
+    async with serving(home) as (_, client, http):
+        await client.chat.completions.create(**call)
+        before = (await http.get("/v1/status")).json()["publication"]["id"]
+        refresh = asyncio.create_task(asyncio.to_thread(run, home, "refresh", "--offline"))
+        answers: list[asyncio.Task[httpx.Response]] = []
+        loop = asyncio.get_running_loop()
+        while not refresh.done():
+            due = loop.time() + 0.1
+            answers += [asyncio.create_task(http.post("/v1/chat/completions", json=call)) for _ in range(20)]
+            await asyncio.wait(answers[-20:])
+            await asyncio.wait([refresh], timeout=max(0.0, due - loop.time()))
+        statuses = {answer.status_code for answer in await asyncio.gather(*answers)}
+        deadline = loop.time() + 10
+        while (after := (await http.get("/v1/status")).json()["publication"]["id"]) == before:
+            assert loop.time() < deadline
+            await asyncio.sleep(0)
+        refreshed = await refresh
+    segments = list((home / "data" / "outcomes").glob("*.jsonl*"))
+    loads = read(published, (SourceLoad,))[SourceLoad]
+
+    assert refreshed.returncode == 0, refreshed.stderr
+    assert statuses == {200}
+    assert after != before
+    assert sum(load.rows_loaded for load in loads if load.source == "outcomes") > 0
+    assert not any(marker in segment.read_text() for segment in segments)
+
+
+@pytest.mark.parametrize("moment_s", [4.0, 10.0])
+def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path, moment_s: float) -> None:
+    """SIGKILL amid ingestion, linkage or publication: what was published stays whole and readable."""
+    before = published.resolve()
+    command = [sys.executable, "-m", "warehouse.cli", "refresh", "--offline"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(home), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=moment_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    was_killed = process.wait() != 0
+
+    assert len(read(published, (Ranking,))[Ranking]) > 0
+    assert not was_killed or published.resolve() == before
+
+
+def test_the_next_refresh_after_a_kill_succeeds(home: Path, published: Path) -> None:
+    """Nothing has to be cleaned by hand."""
+    before = published.resolve()
+
+    refreshed = run(home, "refresh", "--offline")
+
+    assert refreshed.returncode == 0, refreshed.stderr
+    assert published.resolve() != before
+
+
+def test_sql_is_read_only_and_helpful(home: Path) -> None:
+    """Rows come back as CSV; writing and misspelling are refused with a way on."""
+    csv = run(home, "sql", "SELECT profile, count(*) AS n FROM rankings GROUP BY ALL ORDER BY 1", "--format", "csv")
+    wrong = run(home, "sql", "SELECT * FROM rankngs")
+    writing = run(home, "sql", "DELETE FROM rankings")
+
+    assert csv.stdout.startswith("profile,n\nbalanced,")
+    assert (wrong.returncode, writing.returncode) == (1, 1)
+    assert "SHOW TABLES" in wrong.stderr
+    assert "read-only" in writing.stderr.lower()
+
+
+def test_route_explains_and_calls_nothing(home: Path) -> None:
+    """A decision is shown without any key."""
+    told = run(home, "route", "Prove that there are infinitely many primes", "--profile", "quality")
+
+    assert told.returncode == 0, told.stderr
+    assert "quality" in told.stdout
+    assert "OPENROUTER_API_KEY" in told.stdout
