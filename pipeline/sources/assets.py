@@ -17,7 +17,7 @@ from pipeline import settings
 from pipeline.resources import BuildDatabase, Clock
 from pipeline.sources.load import SHARED, Report, TableReport, load, table_report
 from pipeline.sources.payloads import PayloadStore
-from pipeline.sources.source import Source
+from pipeline.sources.source import Payload, Source
 from warehouse import sql
 
 OWNERS = ["team:orchestrator"]
@@ -85,7 +85,7 @@ def _source_asset(source: Source) -> dg.AssetsDefinition:
         for name, causes in report.problems.items():
             for cause in causes:
                 context.log.warning(f"{source.name} {name}: {cause}")
-        fed = {table.name: _payload_names(source, configured, table.name) for table in source.tables}
+        fed = {table.name: _feeding(source, configured, table.name) for table in source.tables}
         for table in source.tables:
             yield _materialized(source, report, report.tables[table.name], fed[table.name], now)
         for table in source.tables:
@@ -97,18 +97,19 @@ def _source_asset(source: Source) -> dg.AssetsDefinition:
 
 CHECKS = {
     "newest_payload_used": "The newest payload could be fetched and read; otherwise older data is in use.",
-    "is_fresh": "The data is not older than this source's usual rhythm.",
+    "is_fresh": "The data is not older than this source's usual rhythm; what has ended does not age.",
     "few_rows_refused": "Hardly any row had to be quarantined.",
 }
 """Checks of every source table. None of them stops anything: older data is better than none."""
 
 
-def _payload_names(source: Source, configured: settings.Settings, table: str) -> list[str]:
-    return [payload.name for payload in source.payloads(configured) if table in payload.tables]
+def _feeding(source: Source, configured: settings.Settings, table: str) -> list[Payload]:
+    return [payload for payload in source.payloads(configured) if table in payload.tables]
 
 
-def _loads(report: Report, payloads: Sequence[str]) -> list[Mapping[str, Any]]:
-    return [load for load in report.loads if load["payload"] in payloads]
+def _loads(report: Report, payloads: Sequence[Payload]) -> list[Mapping[str, Any]]:
+    names = {payload.name for payload in payloads}
+    return [load for load in report.loads if load["payload"] in names]
 
 
 def column_schema(table: TableReport) -> dg.TableSchema:
@@ -117,7 +118,7 @@ def column_schema(table: TableReport) -> dg.TableSchema:
 
 
 def _materialized(
-    source: Source, report: Report, table: TableReport, payloads: Sequence[str], now: dt.datetime
+    source: Source, report: Report, table: TableReport, payloads: Sequence[Payload], now: dt.datetime
 ) -> dg.MaterializeResult[Any]:
     loads = _loads(report, payloads)
     metadata: dict[str, Any] = {
@@ -137,7 +138,8 @@ def _materialized(
         metadata["attribution"] = ", ".join(sorted({load["attribution"] for load in loads}))
     if source.url:
         metadata["source"] = dg.MetadataValue.url(source.url)
-    remarks = {name: "; ".join(report.problems.get(name, ())) or report.notes.get(name, "") for name in payloads}
+    names = [payload.name for payload in payloads]
+    remarks = {name: "; ".join(report.problems.get(name, ())) or report.notes.get(name, "") for name in names}
     told = [f"- `{name}`: {remark}" for name, remark in remarks.items() if remark]
     if told:
         metadata["remarks"] = dg.MetadataValue.md("\n".join(told))
@@ -157,22 +159,23 @@ def _loads_table(loads: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def _checked(
-    source: Source, report: Report, table: str, payloads: Sequence[str], now: dt.datetime
+    source: Source, report: Report, table: str, payloads: Sequence[Payload], now: dt.datetime
 ) -> Iterator[dg.AssetCheckResult]:
     loads = _loads(report, payloads)
-    problems = {name: "; ".join(report.problems[name]) for name in payloads if name in report.problems}
-    newest = max((load["observed_at"] for load in loads), default=None)
+    problems = {p.name: "; ".join(report.problems[p.name]) for p in payloads if p.name in report.problems}
+    ageing = [payload for payload in payloads if not payload.is_archive]
+    newest = max((load["observed_at"] for load in _loads(report, ageing)), default=None)
     rows_in = sum(load["rows_loaded"] for load in loads)
     refused = sum(load["rows_quarantined"] for load in loads)
-    age = "nothing is held" if newest is None else f"{(now - newest).total_seconds() / 86400:.1f} days old"
+    age = "nothing of any age is held" if newest is None else f"{(now - newest).total_seconds() / 86400:.1f} days old"
     results: Iterable[tuple[str, bool, str, dict[str, Any]]] = (
         ("newest_payload_used", not problems, "; ".join(problems.values()), problems),
         (
             "is_fresh",
-            source.is_optional if newest is None else now - newest <= source.stale_after,
+            (source.is_optional or not ageing) if newest is None else now - newest <= source.stale_after,
             f"{age}; older than {source.stale_after.total_seconds() / 86400:g} days is stale",
             {
-                "age_hours": round((now - newest).total_seconds() / 3600, 1) if newest else "nothing is held",
+                "age_hours": round((now - newest).total_seconds() / 3600, 1) if newest else age,
                 "stale_after_hours": source.stale_after.total_seconds() / 3600,
             },
         ),

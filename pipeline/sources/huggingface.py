@@ -463,6 +463,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             patterns=("huggingface/open_llm_leaderboard_v1*",),
             attribution=LEADERBOARD_ATTRIBUTION,
             cache_for=dt.timedelta(days=30),
+            is_archive=True,
             at_least=1000,
         ),
         Payload(
@@ -476,6 +477,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             patterns=("huggingface/open_llm_leaderboard_v2*", "huggingface/open_llm_leaderboard-*"),
             attribution=LEADERBOARD_ATTRIBUTION,
             cache_for=dt.timedelta(days=30),
+            is_archive=True,
             at_least=1000,
         ),
         Payload(
@@ -483,6 +485,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_hub_archive,
             tables=("huggingface_repositories",),
             patterns=("huggingface/hub_models-*.parquet",),
+            is_archive=True,
             attribution=HUB_ATTRIBUTION,
         ),
         Payload(
@@ -490,6 +493,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_hub,
             tables=("huggingface_repositories",),
             patterns=("huggingface/llmfit_hf_models-*.json",),
+            is_archive=True,
             attribution=f"{HUB_ATTRIBUTION}, gathered by llmfit (MIT)",
         ),
         Payload(
@@ -497,6 +501,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_hub,
             tables=("huggingface_repositories",),
             collect=collect_hub,
+            collected_from="https://huggingface.co/api/models",
             wanted="huggingface_repositories.wanted",
             patterns=("huggingface/hub_trending-*.json", "huggingface/hub_models-*.json"),
             attribution=HUB_ATTRIBUTION,

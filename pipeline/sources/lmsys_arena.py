@@ -372,6 +372,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_names,
             tables=("lmsys_arena_names",),
             patterns=("lmsys_arena/scatterplot-data-*.json",),
+            is_archive=True,
             attribution=ATTRIBUTION,
         ),
     )

@@ -342,6 +342,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_events,
             tables=(),
             patterns=("openrouter/events-*.json",),
+            is_archive=True,
             attribution=ATTRIBUTION,
         ),
         Payload(

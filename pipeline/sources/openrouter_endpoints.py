@@ -205,13 +205,13 @@ def _headers(settings: Settings) -> Mapping[str, str]:
 
 
 def _payloads(settings: Settings) -> Sequence[Payload]:
-    del settings
     return (
         Payload(
             name="endpoints",
             parse=parse_endpoints,
             tables=("openrouter_endpoints",),
             collect=collect,
+            collected_from=f"{settings.openrouter_base_url}/models/*/endpoints",
             wanted="openrouter_endpoints.wanted",
             needs=lambda settings: None if settings.openrouter_api_key else "OPENROUTER_API_KEY is not set",
             patterns=("openrouter/endpoints-*.json",),

@@ -126,6 +126,7 @@ def _payloads(settings: Settings) -> Sequence[Payload]:
             parse=parse_segments,
             tables=("outcomes",),
             collect=collect,
+            collected_from="warehouse/data/outcomes",
             wanted="outcomes.wanted",
             attribution="this deployment's own proxy",
             is_local=True,

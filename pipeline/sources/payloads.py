@@ -257,7 +257,7 @@ def _asks(
 ) -> Iterator[tuple[Callable[[Web], Answer], str]]:
     """What to ask the network for, in order, each with its address for people."""
     if payload.collect is not None:
-        collect, reference = payload.collect, payload.name
+        collect, reference = payload.collect, payload.collected_from
         yield (lambda web: Answer(reference, collect(web, wanted, settings))), reference
     for url in payload.addresses:
         yield (lambda web, url=url: web.get(url, payload.headers(settings))), url  # type: ignore[misc]

@@ -128,6 +128,8 @@ class Payload:
     """An address without a date of its own: asked only while nothing at all is held."""
     collect: Collector | None = None
     """Puts the payload together from several requests; stands in for `addresses`."""
+    collected_from: str = ""
+    """What stands as its address then."""
     wanted: str | None = None
     """SQL file `core/<name>.sql` whose rows the collector is handed."""
     headers: Callable[[Settings], Mapping[str, str]] = no_headers
@@ -138,6 +140,8 @@ class Payload:
     attribution: str = ""
     cache_for: dt.timedelta = dt.timedelta(0)
     """A kept copy younger than this is as good as a live one: for archives, and for what takes many requests."""
+    is_archive: bool = False
+    """Ended, or recorded once: its age is no fault."""
     is_local: bool = False
     """Asked for even offline, and its silence means that nothing is there."""
     at_least: int = 1

@@ -102,6 +102,7 @@ def test_one_source_a_file_and_every_payload_is_readable() -> None:
         for payload in source.payloads(load({})):
             assert payload.attribution
             assert payload.patterns or payload.addresses or payload.collect
+            assert bool(payload.collect) == bool(payload.collected_from)
             assert set(payload.tables) <= {table.name for table in source.tables}
 
 
@@ -163,14 +164,18 @@ def test_a_good_run_passes_its_checks(run: Run, tmp_path: Path) -> None:
     assert checks(run("openrouter", directory=str(folder.parent)), "openrouter_listings") == dict.fromkeys(CHECKS, True)
 
 
+def test_what_has_ended_does_not_age(run: Run) -> None:
+    """The Open LLM Leaderboard stopped in 2025: a warning for ever would teach people to look away."""
+    result = run("huggingface", directory=str(SMALL))
+
+    assert checks(result, "huggingface_benchmarks")["is_fresh"]
+    assert checks(result, "huggingface_repositories")["is_fresh"]
+
+
 def test_nothing_at_all_fails_the_run_and_says_what_to_do(run: Run) -> None:
     """No network, no copy and no bundle: the ranking must not go on with nothing."""
     result = run("openrouter", raises=False)
-    (failure,) = (
-        result.get_step_failure_events()
-        if hasattr(result, "get_step_failure_events")
-        else [event for event in result.all_events if event.is_step_failure]
-    )
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
     text = str(failure.step_failure_data.error)
 
     assert not result.success
@@ -239,8 +244,6 @@ def test_pruning_reports_what_it_removed(
         ).fetchall()
     metadata = reports[0].asset_observation_data.asset_observation.metadata
 
-    # 0.9 and twice 0.8 in; 1.8 and 1.5 out; 65,536 and 131,072 tokens; two indices first seen in July; and the windows
-    # and prices of July of the model's free and batch listings, which still hold.
     assert found["0"] == 0
     assert found["30"] == metadata["rows_removed"].value > 0
     assert prices == [(0.5,)]
