@@ -92,7 +92,9 @@ def want(
     if names and not selections:
         close = nearest(names[0], snapshot)
         hint = f" Nearest: {', '.join(close)}." if close else ""
-        raise UnknownModelError(f"The model {names[0]!r} does not exist here.{hint}", close)
+        is_known = hash(names[0].lower()) in snapshot.unoffered
+        problem = "is known, but no upstream offers it" if is_known else "does not exist here"
+        raise UnknownModelError(f"The model {names[0]!r} {problem}.{hint}", close)
     return Wanted(snapshot, profile or snapshot.default_profile, band, selections, needs, tokens)
 
 

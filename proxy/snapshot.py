@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxy import reading
 from proxy.candidates import Candidate, Needs, Ranked
 from proxy.clock import Clock
 from proxy.upstreams import Account
 from warehouse import published
-from warehouse.connect import DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ class Snapshot:
     """By profile, all of it, for showing."""
     ranked: Mapping[tuple[str, str], tuple[Ranked, ...]]
     """By profile and band, all of it, in order of rank."""
+    unoffered: frozenset[int]
+    """Hashes of lower-case names of models that are known, and that nobody offers."""
     candidates_of: Mapping[str, tuple[Candidate, ...]]
     """By model: every offer at its default effort and at each that is ranked or that a name states."""
     _eligible: dict[tuple[str, str, Needs], tuple[Ranked, ...]] = field(default_factory=dict)
@@ -142,7 +144,7 @@ def lacking(candidate: Candidate, needs: Needs, *, is_named: bool) -> Needs:
     return missing
 
 
-def build(rows: Rows, accounts: Mapping[str, Account]) -> Snapshot:
+def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] = ()) -> Snapshot:
     """Index one publication. Takes some tens of milliseconds for some hundreds of offers."""
     (about,) = rows[published.Snapshot]
     offers: dict[str, published.Offer] = {offer.offer_id: offer for offer in rows[published.Offer]}
@@ -206,6 +208,7 @@ def build(rows: Rows, accounts: Mapping[str, Account]) -> Snapshot:
         accounts=accounts,
         rankings={name: tuple(list_) for name, list_ in rankings.items()},
         ranked=lists,
+        unoffered=frozenset(hash(name.lower()) for name in unoffered),
         candidates_of={model_id: tuple(list_) for model_id, list_ in of_model.items()},
     )
 
@@ -213,13 +216,20 @@ def build(rows: Rows, accounts: Mapping[str, Account]) -> Snapshot:
 def _names(rows: Rows, offers: Mapping[str, published.Offer]) -> dict[str, Selection]:
     """What each name stands for. The more particular wins: an offer, an upstream's name, a model, an alias."""
     names: dict[str, Selection] = {}
+    plain: dict[str, Selection] = {}
+
+    def of_model(model_id: str) -> Selection:
+        return plain.setdefault(model_id, Selection(model_id))
+
     for alias in rows[published.ModelAlias]:
-        names[alias.alias.lower()] = Selection(alias.model_id)
+        names[alias.alias.lower()] = of_model(alias.model_id)
     for record in rows[published.ModelRecord]:
         # A name that states an effort (an Arena's "-thinking-32k") asks for it.
-        names[record.record_id.lower()] = Selection(record.model_id, None, record.effort)
+        names[record.record_id.lower()] = (
+            Selection(record.model_id, None, record.effort) if record.effort else of_model(record.model_id)
+        )
     for model in rows[published.Model]:
-        names[model.model_id.lower()] = Selection(model.model_id)
+        names[model.model_id.lower()] = of_model(model.model_id)
     by_name: dict[tuple[str, str], set[str]] = {}
     for offer in offers.values():
         by_name.setdefault((offer.upstream_model.lower(), offer.model_id), set()).add(offer.offer_id)
@@ -228,7 +238,7 @@ def _names(rows: Rows, offers: Mapping[str, published.Offer]) -> dict[str, Selec
         if all(offers[offer_id].variant for offer_id in ids):
             names[name] = Selection(model_id, frozenset(ids))
         else:
-            names.setdefault(name, Selection(model_id))
+            names.setdefault(name, of_model(model_id))
     for offer in offers.values():
         names.setdefault(offer.offer_id.lower(), Selection(offer.model_id, frozenset((offer.offer_id,))))
     return names
@@ -262,7 +272,7 @@ class LiveSnapshot:
             return False
         try:
             snapshot = await asyncio.to_thread(self._load)
-        except (published.ContractMismatchError, DatabaseError, OSError, KeyError, ValueError) as error:
+        except (published.ContractMismatchError, reading.ReadingError, OSError, KeyError, ValueError) as error:
             # Not looked at again until it is replaced: a bad publication does not get better by itself.
             self._target = seen
             self.problem = str(error) or type(error).__name__
@@ -273,7 +283,8 @@ class LiveSnapshot:
         return True
 
     def _load(self) -> Snapshot:
-        return build(published.read(self._path, TABLES), self._accounts())
+        found = reading.read(self._path, TABLES)
+        return build(found.rows, self._accounts(), found.unoffered)
 
     async def watch(self) -> None:
         """Refresh for ever."""

@@ -457,3 +457,19 @@ async def test_difficulty_chooses_the_list(tmp_path: Path) -> None:
 
         assert greeting.choices[0].message.content == "from first"
         assert hard.headers["x-orchestrator-upstream"] == "second:second"
+
+
+async def test_a_model_that_is_known_but_offered_nowhere_is_told_apart_from_one_that_is_not(tmp_path: Path) -> None:
+    """Weights that no upstream serves, by any of their names."""
+    offered = offer("vendor-first/model", upstream="first", upstream_model="first")
+    record = row(
+        published.ModelRecord, source="huggingface", record_id="Vendor/Weights-7B", model_id="vendor/weights-7b"
+    )
+    (tmp_path / "published").mkdir()
+    rows = [*world([offered]), model("vendor/weights-7b", kind="base"), record]
+    write(tmp_path / "published" / "orchestrator.duckdb", rows)
+    async with house(tmp_path) as at:
+        for name, words in (("vendor/weights-7B", "is known, but no upstream offers it"), ("nope", "does not exist")):
+            answer = await at.http.post("/v1/chat/completions", json={"model": name, "messages": HI})
+
+            assert (answer.status_code, words in answer.json()["error"]["message"]) == (404, True)
