@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from warehouse.connect import PROJECT_ROOT
+
 SHIPPED = Path(__file__).parent / "upstreams.toml"
 
 KINDS = ("openrouter", "openai", "ollama", "vllm", "llamacpp", "lmstudio")
@@ -51,11 +53,13 @@ class Upstream:
 def load(environment: Mapping[str, str] | None = None) -> tuple[Upstream, ...]:
     """Enabled upstreams of the file that `ORCHESTRATOR_UPSTREAMS` names, else of the shipped one, in file order.
 
+    A relative path starts at the project.
+
     Raises `UpstreamsError` when the file is missing or a row is not understood.
     """
     env = os.environ if environment is None else environment
     named = env.get("ORCHESTRATOR_UPSTREAMS")
-    path = Path(named).expanduser() if named else SHIPPED
+    path = PROJECT_ROOT / Path(named).expanduser() if named else SHIPPED
     try:
         rows = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
