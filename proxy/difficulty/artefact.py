@@ -50,7 +50,7 @@ class Model:
     constant: npt.NDArray[np.float32]
     """(4,): what a format starts from."""
     tree_feature: npt.NDArray[np.uint8]
-    """(2, T, 8): the feature each test reads, for the formats with options; tests lie level by level, the eighth idle."""
+    """(2, T, 8): the feature each test reads, for the formats with options; level by level, the eighth idle."""
     tree_threshold: npt.NDArray[np.float32]
     """(2, T, 8): the test is `value > threshold`."""
     tree_outcome: npt.NDArray[np.float16]
@@ -78,7 +78,7 @@ def dump(model: Model) -> bytes:
 def load(path: Path = PATH) -> Model:
     """Read an artefact. Raises `ArtefactError` when it is none or of another version, `OSError` when absent."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             version = int(archive["version"][0])
             if version != VERSION:
                 raise ArtefactError(f"{path.name}: version {version}, this code reads {VERSION}; train it anew")

@@ -116,13 +116,12 @@ NAMES: Final[tuple[str, ...]] = (
     *(f"{name}_word_share" for name in LEXICONS),
 )
 
-_PLAIN_SHARES: Final = np.array([_CLASS[n] for n, _ in _CLASSES if n not in ("lines", "letters", "spaces")], np.intp)
+_SHARES: Final = tuple(_CLASS[name] for name, _ in _CLASSES if name not in ("lines", "letters", "spaces"))
 _PLAIN_COUNTS: Final = np.array(
     [_CLASS[n] for n in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")],
     np.intp,
 )
-_DIGITS, _LETTERS = _CLASS["digits"], _CLASS["letters"]
-_IS_DIGIT: Final = _CLASS_OF[:, _DIGITS].astype(np.bool_)
+_LETTERS, _STOPS, _QUESTIONS = _CLASS["letters"], _CLASS["stops"], _CLASS["questions"]
 _FEW: Final = 2
 
 
@@ -138,9 +137,14 @@ def encode(text: str) -> bytes:
     return raw
 
 
-def tokens(raw: bytes) -> list[bytes]:
-    """Words and numbers in order: lower case, apostrophes dropped, every digit written 0."""
-    return raw.translate(_FOLD, b"'").split()
+def folded(raw: bytes) -> bytes:
+    """Lower case, every digit written 0, apostrophes dropped, all other ASCII signs a space."""
+    return raw.translate(_FOLD, b"'")
+
+
+def tokens(plain: bytes) -> list[bytes]:
+    """Words and numbers in order, from what `folded` gave."""
+    return plain.split()
 
 
 def bigram_buckets(rows: Indices) -> Indices:
@@ -149,59 +153,72 @@ def bigram_buckets(rows: Indices) -> Indices:
     return (mixed ^ (mixed >> 13)) & (BIGRAM_BUCKETS - 1)
 
 
-def character_buckets(raw: bytes, size: int) -> Indices:
-    """A bucket for each run of `size` bytes (at most 8), letters folded and digits written 0.
+def character_buckets(raw: bytes) -> list[Indices]:
+    """For each length of `RUNS`, a bucket for every run of so many bytes, letters folded and digits written 0.
 
     The bytes are read as overlapping 64-bit words, so hashing costs three operations on the whole text.
     """
-    folded = raw.translate(_FOLD_KEEPING_SIGNS)
-    windows = np.ndarray((max(0, len(folded) - size + 1),), "<u8", folded + bytes(8), strides=(1,))
-    wanted = windows & np.uint64((1 << (8 * size)) - 1)
-    return ((wanted * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 17)).view(np.intp)
+    kept = raw.translate(_FOLD_KEEPING_SIGNS) + bytes(8)
+    windows: npt.NDArray[np.uint64] = np.ndarray((len(raw),), "<u8", kept, strides=(1,))
+    return [
+        (((windows[: len(raw) - size + 1] & mask) * _MIX) >> _SHIFT).view(np.intp)
+        for size, mask in zip(RUNS, _MASKS, strict=True)
+        if len(raw) >= size
+    ]
 
 
-def structure(raw: bytes, words: list[bytes], word_sums: Floats, unknown: int) -> Floats:
+_MASKS: Final = tuple(np.uint64((1 << (8 * size)) - 1) for size in RUNS)
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT: Final = np.uint64(64 - 17)
+
+
+def structure(raw: bytes, plain: bytes, words: list[bytes], word_sums: Floats, unknown: int) -> Floats:
     """The dense features, in the order of `NAMES`.
 
-    `word_sums` is the sum over the words of their lexicon columns (`LEXICONS`) and then of their rarity;
-    `unknown` counts the words outside the vocabulary.
+    `plain` and `words` are what `folded` and `tokens` made of `raw`; `word_sums` is the sum over the words of their
+    lexicon columns (`LEXICONS`) and then of their rarity; `unknown` counts the words outside the vocabulary.
     """
     size, count = max(1, len(raw)), max(1, len(words))
-    codes = np.frombuffer(raw, np.uint8)
-    classes = np.bincount(codes, minlength=256).astype(np.float32) @ _CLASS_OF
-    digit = _IS_DIGIT[codes]
-    starts = digit[1:] > digit[:-1]
-    numbers = int(np.count_nonzero(starts)) + (len(raw) > 0 and bool(digit[0]))
+    classes = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32) @ _CLASS_OF
+    numbers = plain.count(b" 0") + plain.startswith(b"0")
     stem, options, option_length, option_digits, stem_numbers = size, 0, 0.0, 0.0, numbers
     if b"\n" in raw:
         marks = [match.start() for match in _OPTION.finditer(raw)]
         if len(marks) >= _FEW:
             stem, options = max(1, marks[0]), len(marks)
             option_length = (size - stem) / options
-            option_digits = float(np.count_nonzero(digit[stem:])) / max(1, size - stem)
-            stem_numbers = int(np.count_nonzero(starts[:stem]))
-    letters = float(classes[_LETTERS])
+            option_digits = plain.count(b"0", stem) / max(1, size - stem)
+            stem_numbers = plain.count(b" 0", 0, stem) + plain.startswith(b"0")
     sums = word_sums.tolist()
-    counted = classes[_PLAIN_COUNTS]
-    head = [
-        size, count, stem, options, option_length, numbers, stem_numbers,
-        *counted.tolist(), *sums[:-1],
-    ]  # fmt: skip
-    logged = np.log1p(np.array(head, np.float32)).tolist()
-    sentences = 1.0 + float(classes[_CLASS["stops"]]) + float(classes[_CLASS["questions"]])
-    shares = (classes[_PLAIN_SHARES] / size).tolist()
-    scale = 1.0 / count
+    logged = np.log1p(
+        np.array(
+            [
+                size,
+                count,
+                stem,
+                options,
+                option_length,
+                numbers,
+                stem_numbers,
+                *classes[_PLAIN_COUNTS].tolist(),
+                *sums[:-1],
+            ],
+            np.float32,
+        )
+    ).tolist()
+    by_class = classes.tolist()
+    scale, part = 1.0 / count, 1.0 / size
     return np.array(
         [
             *logged[:7],
             option_digits,
             numbers * scale,
-            letters * scale,
+            by_class[_LETTERS] * scale,
             len(set(words)) * scale,
-            count / sentences,
+            count / (1.0 + by_class[_STOPS] + by_class[_QUESTIONS]),
             sums[-1] * scale,
             unknown * scale,
-            *shares,
+            *[by_class[column] * part for column in _SHARES],
             *logged[7:],
             *[value * scale for value in sums[:-1]],
         ],

@@ -107,7 +107,7 @@ def pairs(outcomes: OutcomeSet) -> npt.NDArray[np.intp]:
     means = np.nanmean(outcomes.quality, axis=0)
     count = len(means)
     rank = np.argsort(np.argsort(-means, kind="stable"), kind="stable")
-    if count == 2:  # noqa: PLR2004
+    if count == 2:
         return np.array([[int(np.argmin(rank)), int(np.argmax(rank))]], np.intp)
     found = [
         (strong, weak)

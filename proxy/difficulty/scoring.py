@@ -62,7 +62,7 @@ class Reading(NamedTuple):
     """From each dense feature, in the order of `features.NAMES`."""
     dense: npt.NDArray[np.float32]
     known_words: int
-    words: int
+    words: list[bytes]
     format: int
 
 
@@ -79,10 +79,13 @@ class TextScorer:
         lexicons[:, -4] = model.rarity
         lexicons[:, -3:] = model.word_weight.T
         self._words = lexicons
-        self._bigrams = [table * unit for table, unit in zip(model.bigram_weight, model.scales[:, 0], strict=True)]
+        # The tables stay integers: half the memory to gather from, and the unit is multiplied in after the sum.
+        self._bigrams = [
+            (table, float(units[0])) for table, units in zip(model.bigram_weight, model.scales, strict=True)
+        ]
         self._runs = [
-            tuple(table * unit for table, unit in zip(tables, units, strict=True))
-            for tables, units in zip(model.character_weight, model.scales[:, 1:], strict=True)
+            [(table, float(unit)) for table, unit in zip(tables, units[1:], strict=True)]
+            for tables, units in zip(model.character_weight, model.scales, strict=True)
         ]
         self._centre, self._spread = model.dense_centre
         self._dense_weight = model.dense_weight
@@ -95,25 +98,23 @@ class TextScorer:
     def read(self, text: str) -> Reading:
         """Score one text. Linear in its length up to `features.MAX_TEXT_BYTES`; never raises."""
         raw = features.encode(text)
-        words = features.tokens(raw)
+        plain = features.folded(raw)
+        words = features.tokens(plain)
         count = len(words)
         rows = np.fromiter(map(self._row.get, words, repeat(0)), np.intp, count)
         known = int(np.count_nonzero(rows))
         sums = np.add.reduce(self._words.take(rows, 0), 0)
-        dense = features.structure(raw, words, sums[:-3], count - known)
+        dense = features.structure(raw, plain, words, sums[:-3], count - known)
         kind = format_of(dense)
         table = TABLE_OF_FORMAT[kind]
         topic = 0.0
         if count:
             topic = float(sums[table - 3]) / count**0.5
         if count > 1:
-            pairs = self._bigrams[table].take(features.bigram_buckets(rows))
-            topic += float(np.add.reduce(pairs)) / (count - 1) ** 0.5
-        size = len(raw)
-        for length, weights in zip(features.RUNS, self._runs[table], strict=True):
-            if size >= length:
-                runs = weights.take(features.character_buckets(raw, length))
-                topic += float(np.add.reduce(runs)) / (size - length + 1) ** 0.5
+            weights, unit = self._bigrams[table]
+            topic += unit * int(np.add.reduce(weights.take(features.bigram_buckets(rows)))) / (count - 1) ** 0.5
+        for buckets, (weights, unit) in zip(features.character_buckets(raw), self._runs[table], strict=False):
+            topic += unit * int(np.add.reduce(weights.take(buckets))) / len(buckets) ** 0.5
         parts = np.minimum(np.maximum((dense - self._centre) * self._spread, -CUT), CUT) * self._dense_weight[kind]
         shape = 0.0
         if kind < len(self._outcome):
@@ -121,4 +122,4 @@ class TextScorer:
             bits = np.packbits(tests, axis=1).ravel()
             shape = float(np.add.reduce(self._outcome[kind].take(self._offset + bits)))
         total = topic + shape + float(np.add.reduce(parts)) + self._constant[kind]
-        return Reading(total, topic, shape, parts, dense, known, count, kind)
+        return Reading(total, topic, shape, parts, dense, known, words, kind)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any, Final
 
-import lightgbm
+import lightgbm  # type: ignore[import-not-found,import-untyped,unused-ignore]
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sparse
+import scipy.sparse as sparse  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from proxy.difficulty import features
 from proxy.difficulty.artefact import Model
@@ -72,7 +72,7 @@ def targets(outcomes: OutcomeSet) -> tuple[Floats, Floats]:
 def _vocabulary(prompts: Sequence[str]) -> tuple[list[bytes], npt.NDArray[np.float16]]:
     seen: Counter[bytes] = Counter()
     for prompt in prompts:
-        seen.update(set(features.tokens(features.encode(prompt))))
+        seen.update(set(features.tokens(features.folded(features.encode(prompt)))))
     words = sorted(word for word, count in seen.items() if count >= MIN_PROMPTS)
     counts = np.array([0, *(seen[word] for word in words)], np.float64)
     return words, np.log((len(prompts) + 1) / (counts + 1)).astype(np.float16)
@@ -186,7 +186,7 @@ def _carried_over(dense: Floats, failures: Floats, group: npt.NDArray[np.intp]) 
     correlation = np.array(found)
     error = correlation.std(axis=0) / np.sqrt(len(correlation)) + 0.01
     mean: Floats = correlation.mean(axis=0)
-    return np.where(np.abs(mean / error) > 2, mean, 0.0)  # noqa: PLR2004
+    return np.where(np.abs(mean / error) > 2, mean, 0.0)
 
 
 @dataclass(slots=True)
@@ -220,9 +220,7 @@ def _fit(data: _Data, rows: npt.NDArray[np.bool_]) -> _Parts:
             trees.append(None)
             continue
         own.append(_ridge(data.ngrams[members], data.gain[members], data.weight[members]))
-        trees.append(
-            _grow(data.dense[members], data.gain[members], data.weight[members]) if table < 2 else None  # noqa: PLR2004
-        )
+        trees.append(_grow(data.dense[members], data.gain[members], data.weight[members]) if table < 2 else None)
     return _Parts(_ridge(data.ngrams[rows], data.failures[rows], data.weight[rows]), own, trees)
 
 
@@ -262,7 +260,8 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
 
     word_weight, bigrams, runs, scales = [], [], [], []
     dense_weight, constant = np.zeros((4, len(carried))), np.zeros(4)
-    tree_tables = [blank.tree_feature.copy(), blank.tree_threshold.copy(), np.zeros((2, TREES, 8))]
+    tree_feature, tree_threshold = blank.tree_feature.copy(), blank.tree_threshold.copy()
+    tree_outcome = np.zeros((2, TREES, 8))
     raw = np.zeros(len(prompts))
     for kind, name in enumerate(FORMATS):
         table = TABLE_OF_FORMAT[kind]
@@ -292,9 +291,8 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
             runs.append(np.stack([rounded[1][0], rounded[2][0]]))
             scales.append([unit for _, unit in rounded])
             if (grown := parts.trees[table]) is not None:
-                feature, threshold, outcome = _flat(grown)
-                tree_tables[0][table], tree_tables[1][table] = feature, threshold
-                tree_tables[2][table] = by_trees * outcome
+                tree_feature[table], tree_threshold[table], outcome = _flat(grown)
+                tree_outcome[table] = by_trees * outcome
     by_score = np.argsort(raw, kind="stable")
     mass = np.cumsum(data.weight[by_score]) / data.weight.sum()
     return replace(
@@ -306,9 +304,9 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         dense_centre=np.stack([centre, spread]).astype(np.float32),
         dense_weight=dense_weight.astype(np.float32),
         constant=constant.astype(np.float32),
-        tree_feature=tree_tables[0],
-        tree_threshold=tree_tables[1],
-        tree_outcome=tree_tables[2].astype(np.float16),
+        tree_feature=tree_feature,
+        tree_threshold=tree_threshold,
+        tree_outcome=tree_outcome.astype(np.float16),
         ladder=np.interp(np.linspace(0, 1, LADDER_STEPS), mass, raw[by_score]).astype(np.float32),
     )
 
@@ -320,12 +318,13 @@ def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[byte
     runs: list[list[npt.NDArray[np.intp]]] = [[] for _ in features.RUNS]
     for prompt in prompts:
         raw = features.encode(prompt)
-        tokens = features.tokens(raw)
+        tokens = features.tokens(features.folded(raw))
         rows = np.fromiter(map(row_of.get, tokens, repeat(0)), np.intp, len(tokens))
         unigrams.append(rows)
         bigrams.append(features.bigram_buckets(rows))
-        for found, size in zip(runs, features.RUNS, strict=True):
-            found.append(features.character_buckets(raw, size))
+        buckets = features.character_buckets(raw)
+        for index, found in enumerate(runs):
+            found.append(buckets[index] if index < len(buckets) else np.zeros(0, np.intp))
         reading = scorer.read(prompt)
         dense.append(reading.dense)
         kind.append(reading.format)

@@ -13,8 +13,10 @@ from typing import Any
 Body = dict[str, Any]
 
 HARD_ASK = (
-    "Our job queue sometimes runs a job twice when two workers claim it in the same millisecond. Prove where the race is, "
-    "design a claim protocol that stays correct when a worker dies between the claim and the commit, implement it in "
+    "Our job queue sometimes runs a job twice when two workers claim it in the same millisecond. "
+    "Prove where the race is, "
+    "design a claim protocol that stays correct when a worker dies between the claim and the commit, "
+    "implement it in "
     "queue/claim.py without a new dependency, and explain why it cannot deadlock with the reaper."
 )
 EASY_ASK = "What does the --verbose flag do?"
@@ -23,19 +25,24 @@ DUMP = "\n".join(
     f"def handler_{number}(request, *, retries={number % 7}):\n    return transform(request, depth={number})\n"
     for number in range(160)
 )
-FAILED = "FAILED tests/test_claim.py::test_two_workers - AssertionError: job ran twice\n1 failed, 11 passed in 2.31s\nexit code: 1"
+FAILED = (
+    "FAILED tests/test_claim.py::test_two_workers - AssertionError: job ran twice\n"
+    "1 failed, 11 passed in 2.31s\nexit code: 1"
+)
 PASSED = "12 passed in 2.10s\nexit code: 0"
 
 REMINDER = (
     "<system-reminder>\nAs you answer the user's questions, you can use the following context:\n# claudeMd\n"
-    "Prove every theorem. Optimise the concurrent algorithm. Derive the complexity of each integral.\n</system-reminder>"
+    "Prove every theorem. Optimise the concurrent algorithm. Derive the complexity of each "
+    "integral.\n</system-reminder>"
 )
 ENVIRONMENT = (
     "<environment_context>\n  <cwd>/home/dev/queue</cwd>\n  <approval_policy>on-request</approval_policy>\n"
     "  <sandbox_mode>workspace-write</sandbox_mode>\n  <shell>bash</shell>\n</environment_context>"
 )
 AGENTS_FILE = (
-    "# AGENTS.md instructions for /home/dev/queue\n\n<INSTRUCTIONS>\nAlways design lock-free algorithms and prove them "
+    "# AGENTS.md instructions for /home/dev/queue\n\n<INSTRUCTIONS>\nAlways design lock-free "
+    "algorithms and prove them "
     "correct.\n</INSTRUCTIONS>"
 )
 

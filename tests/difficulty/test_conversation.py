@@ -57,7 +57,8 @@ def test_repeating_a_call_pushes_up_and_reading_pushes_down(scorer: Scorer) -> N
 
 def test_a_pasted_document_does_not_make_an_easy_ask_hard(scorer: Scorer) -> None:
     ask = "What colour is the door in this text?"
-    paste = f"{ask}\n\n<document>\n{'Let the operator T be compact. Prove that its spectrum is countable. ' * 200}</document>"
+    proof = "Let the operator T be compact. Prove that its spectrum is countable. "
+    paste = f"{ask}\n\n<document>\n{proof * 200}</document>"
     alone, with_paste = (scorer.assess({"messages": [{"role": "user", "content": text}]}) for text in (ask, paste))
     assert with_paste.difficulty == pytest.approx(alone.difficulty, abs=0.02)
 
@@ -116,19 +117,42 @@ def test_models_are_switched_only_between_asks(scorer: Scorer) -> None:
     assert switches == 1  # from the hard ask to the thanks
 
 
+KEYS = [
+    "messages",
+    "role",
+    "content",
+    "type",
+    "text",
+    "tool_calls",
+    "function",
+    "name",
+    "arguments",
+    "input",
+    "prompt",
+    "tools",
+    "output",
+    "system",
+    "is_error",
+]
+WORDS = [
+    "user",
+    "assistant",
+    "tool",
+    "system",
+    "text",
+    "tool_use",
+    "tool_result",
+    "function_call",
+    "function_call_output",
+    "image_url",
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(
-            ["messages", "role", "content", "type", "text", "tool_calls", "function", "name", "arguments", "input", "prompt",
-             "tools", "output", "system", "is_error"]
-        ),
-        inner | st.sampled_from(["user", "assistant", "tool", "system", "text", "tool_use", "tool_result", "function_call"]),
-        max_size=6,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner | st.sampled_from(WORDS), max_size=6)
     ),
     max_leaves=30,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None)
