@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import polars as pl
@@ -211,15 +211,4 @@ def observations(
         .unpivot(columns, index=["source", "record_id", "scope", "observed_at"], variable_name="metric")
         .drop_nulls("value")
         .select(list(OBSERVATIONS))
-    )
-
-
-def combined(parsed: Sequence[Parsed]) -> Parsed:
-    """Several readings of one payload as one, frames and refusals in the order given."""
-    names = list(dict.fromkeys(name for one in parsed for name in one.frames))
-    return replace(
-        parsed[0],
-        frames={name: pl.concat([one.frames[name] for one in parsed if name in one.frames]) for name in names},
-        observations=pl.concat([one.observations for one in parsed]),
-        refused=[refused for one in parsed for refused in one.refused],
     )
