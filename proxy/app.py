@@ -85,6 +85,7 @@ def create_app(
             decisions.route_prompt,
             decisions.route_body,
             decisions.decision,
+            decisions.feedback,
             decisions.count_tokens,
             page.chart,
             page.evidence,

@@ -53,6 +53,8 @@ class Call:
     asked: Asked | None = None
     """The request in the shape that the client speaks."""
     upstream_endpoint: str = "chat"
+    resting: dict[str, str] = field(default_factory=dict)
+    """Endpoints that were passed over because a breaker was open, and why."""
     plan: Plan | None = None
     """What the request's wishes, its key and its session made of it."""
 

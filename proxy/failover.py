@@ -310,7 +310,10 @@ class Failover:
         def blocked(candidate: Candidate) -> str | None:
             if spent and not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate))):
                 return "tried before in this call"
-            return self.blocked(candidate)
+            reason = self.blocked(candidate)
+            if reason is not None:
+                call.resting[candidate.endpoint_key] = reason
+            return reason
 
         is_empty = True
         for ranked in candidates(call.wanted, blocked):

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.clock import Clock
-from warehouse.outcomes import OPEN_SUFFIX, SEGMENT_SUFFIX, Outcome, segment_name
+from warehouse.outcomes import OPEN_SUFFIX, SEGMENT_SUFFIX, Feedback, Outcome, segment_name
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class OutcomeLog:
         self._segment_bytes = segment_bytes
         self._segment_s = segment_s
         self._buffer_rows = buffer_rows
-        self._buffer: deque[Outcome] = deque()
+        self._buffer: deque[Outcome | Feedback] = deque()
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
         self._segment: _Segment | None = None
@@ -72,7 +72,7 @@ class OutcomeLog:
         """Records that are in memory only."""
         return len(self._buffer)
 
-    def append(self, outcome: Outcome) -> None:
+    def append(self, outcome: Outcome | Feedback) -> None:
         """Take one record. Never waits, never raises."""
         if len(self._buffer) >= self._buffer_rows:
             self.dropped += 1
@@ -138,7 +138,7 @@ class OutcomeLog:
             except OSError as error:
                 self._failed(error)
 
-    def _write(self, rows: list[Outcome]) -> bool:
+    def _write(self, rows: list[Outcome | Feedback]) -> bool:
         try:
             if self._segment is None:
                 self._segment = _Segment.open(

@@ -49,6 +49,7 @@ class Runtime:
             BreakerRule(settings.breaker_failures, settings.breaker_cooldown_s, settings.breaker_cooldown_cap_s)
         )
         self.outcomes = OutcomeLog(outcomes_directory, f"proxy-{os.getpid()}", clock)
+        self.feedback = OutcomeLog(outcomes_directory.parent / "feedback", f"proxy-{os.getpid()}", clock)
         self.call_log = CallLog()
         self.scorer = Scorer.load()
         self.decisions = Decisions(clock, self.metrics)
@@ -93,6 +94,7 @@ class Runtime:
         gc.set_threshold(20_000, 20, 20)
         self.policies.open()
         self.outcomes.start()
+        self.feedback.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
         looking = asyncio.create_task(self.policies.watch(), name="policies")
         try:
@@ -105,4 +107,5 @@ class Runtime:
             await self.transport.close()
             await self.policies.close()
             await self.outcomes.close()
+            await self.feedback.close()
             self.call_log.flush()

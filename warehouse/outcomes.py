@@ -1,4 +1,4 @@
-"""What the proxy reports back: the record of one attempt and the segment files it is appended to.
+"""What the proxy reports back: records of attempts and of what callers thought, and the segment files they go to.
 
 The way back of the contract. Only shapes and file names belong here: appending is the proxy's, ingesting the
 pipeline's. A record carries counts, times and causes; never prompts, answers, keys or client addresses.
@@ -60,6 +60,19 @@ class Outcome(NamedTuple):
     reasoning_tokens: Annotated[int | None, "part of completion_tokens"]
     cost_usd: Annotated[float | None, "reported by the upstream, else computed from the offer's prices"]
     cost_is_reported: Annotated[bool, "whether the upstream reported it"]
+
+
+class Feedback(NamedTuple):
+    """What a caller thought of an answer. Joined to its outcomes by `request_id`."""
+
+    feedback_id: Annotated[str, "unique"]
+    request_id: Annotated[str, "x-request-id of the call, which is its decision id"]
+    at: Annotated[str, "UTC, ISO 8601 with Z"]
+    score: Annotated[float, "-1 (useless) to 1 (just right); a thumb is one of the two"]
+    profile: Annotated[str | None, "profile the call asked for; null where that is not known or a model was named"]
+    model_id: Annotated[str | None, "published.models; null where the worker did not remember the call"]
+    offer_id: Annotated[str | None, "published.offers"]
+    effort: Annotated[str | None, "effort asked for"]
 
 
 def segment_name(now: dt.datetime, worker: str) -> str:

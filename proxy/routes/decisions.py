@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from proxy.candidates import WORDS
 from proxy.decisions import shown, shown_rejection
-from proxy.errors import UnknownRouteError
+from proxy.errors import InvalidRequestError, UnknownRouteError
 from proxy.policies import CALLER
 from proxy.request import read_chat, read_object
 from proxy.routing import explain
 from proxy.runtime import Runtime
 from proxy.translations import messages
 from proxy.upstreams import no_upstream
+from warehouse.outcomes import Feedback
 
 
 def explanation(runtime: Runtime, data: bytes, limit: int, headers: Mapping[bytes, bytes] = {}) -> dict[str, Any]:
@@ -87,9 +89,37 @@ async def count_tokens(request: Request[Any, Any, Any]) -> dict[str, int]:
 @get("/v1/decisions/{decision_id:str}", summary="What became of a call, by the x-orchestrator-decision of its answer")
 async def decision(state: State, decision_id: FromPath[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
-    found = runtime.decisions.get(decision_id)
-    caller = CALLER.get()
-    # Whose it is not shall not even learn that there is one.
-    if found is None or (caller is not None and not caller.is_operator and found.get("key") != caller.name):
+    found = runtime.decisions.explained(decision_id)
+    if found is None or not _is_theirs(found):
         raise UnknownRouteError(f"No decision {decision_id!r} is remembered by this worker; it keeps the last 2,000.")
     return found
+
+
+def _is_theirs(found: Mapping[str, Any]) -> bool:
+    """Whether the caller may see a decision. Others shall not even learn that there is one."""
+    caller = CALLER.get()
+    return caller is None or caller.is_operator or found.get("key") == caller.name
+
+
+@post("/v1/feedback", status_code=HTTP_200_OK, summary="Say what an answer was worth: a thumb, or a score from -1 to 1")
+async def feedback(state: State, data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
+    runtime: Runtime = state.runtime
+    unknown = sorted(set(data) - {"decision_id", "score", "thumb"})
+    if unknown:
+        raise InvalidRequestError(f"feedback has no {unknown[0]}; it has decision_id, and score or thumb.")
+    decision_id, score, thumb = data.get("decision_id"), data.get("score"), data.get("thumb")
+    if not isinstance(decision_id, str) or not 0 < len(decision_id) <= 128:
+        raise InvalidRequestError("decision_id must be the x-orchestrator-decision of an answer.", param="decision_id")
+    if thumb is not None:
+        if thumb not in ("up", "down") or score is not None:
+            raise InvalidRequestError("thumb must be up or down, without a score.", param="thumb")
+        score = 1.0 if thumb == "up" else -1.0
+    if isinstance(score, bool) or not isinstance(score, int | float) or not -1 <= score <= 1:
+        raise InvalidRequestError("score must be a number from -1 to 1.", param="score")
+    found = runtime.decisions.get(decision_id)
+    if found is not None and not _is_theirs(found):
+        raise UnknownRouteError(f"No decision {decision_id!r} of this key is remembered.")
+    at = runtime.clock.now().isoformat(timespec="milliseconds") + "Z"
+    given = Feedback(secrets.token_hex(8), decision_id, at, float(score), None, None, None, None)
+    runtime.feedback.append(runtime.decisions.judge(given))
+    return {"decision_id": decision_id, "score": float(score), "is_remembered": found is not None}

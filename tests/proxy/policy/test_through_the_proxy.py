@@ -409,3 +409,33 @@ async def test_changed_keys_are_used_and_bad_ones_change_nothing(tmp_path: Path)
         policies.reload()
         assert (await at.ask("sk-bob")).status_code == 200
         assert policies.problem is not None
+
+
+async def test_feedback_is_checked_and_kept(tmp_path: Path) -> None:
+    """A thumb or a score, for one's own decision; it goes to the pipeline with the outcomes."""
+    async with place(tmp_path, ("one",), keys=row("alice") + row("bob")) as at:
+        decision = (await at.ask("sk-alice")).headers["x-orchestrator-decision"]
+
+        async def say(key: str = "sk-alice", **body: Any) -> httpx.Response:
+            return await at.client.post("/v1/feedback", json=body, headers={"authorization": f"Bearer {key}"})
+
+        assert (await say(decision_id=decision, thumb="up")).json()["score"] == 1.0
+        assert (await say(decision_id=decision, score=-0.5)).status_code == 200
+        assert (await say("sk-bob", decision_id=decision, score=0)).status_code == 404
+        for wrong in (
+            {"decision_id": decision},
+            {"decision_id": decision, "score": 2},
+            {"decision_id": decision, "score": True},
+            {"decision_id": decision, "thumb": "sideways"},
+            {"decision_id": 3, "score": 0},
+            {"decision_id": decision, "score": 0, "comment": "prompt text"},
+        ):
+            assert (await say(**wrong)).status_code == 400, wrong
+    kept = [
+        json.loads(line) for file in (tmp_path / "feedback").glob("*.jsonl") for line in file.read_text().splitlines()
+    ]
+
+    assert [(one["request_id"], one["score"], one["model_id"]) for one in kept] == [
+        (decision, 1.0, "vendor-one/model"),
+        (decision, -0.5, "vendor-one/model"),
+    ]
