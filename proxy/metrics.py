@@ -17,6 +17,18 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 
 
+POLICIES = (
+    "budget_refused",
+    "limit_refused",
+    "answered_for_habit",
+    "session_stayed",
+    "session_moved",
+    "answered_from_cache",
+    "second_asked",
+)
+"""What a policy can do to a call."""
+
+
 class OfUpstream(NamedTuple):
     """An upstream's own counters: looking them up by label costs more than counting."""
 
@@ -70,6 +82,13 @@ class Metrics:
         self.bad_events = Counter(
             "orchestrator_bad_events", "Events left out of streams: no JSON", ("upstream",), registry=at
         )
+        policies = Counter(
+            "orchestrator_policies",
+            "Calls that a policy changed, by what it did: " + ", ".join(POLICIES),
+            ("did",),
+            registry=at,
+        )
+        self.policies = {did: policies.labels(did) for did in POLICIES}
         self.in_flight = Gauge(
             "orchestrator_calls_in_flight", "Calls running", multiprocess_mode="livesum", registry=at
         )

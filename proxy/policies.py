@@ -27,6 +27,7 @@ from proxy.difficulty.assessment import EASY_BELOW, HARD_FROM
 from proxy.errors import BudgetSpentError, KeyLimitError, LedgerUnavailableError, NotAllowedError
 from proxy.hedging import HedgeBudget
 from proxy.keys import Key, Keyring
+from proxy.metrics import Metrics
 from proxy.preferences import (
     DEFAULT_ROUTING,
     NONE,
@@ -159,6 +160,7 @@ class Policies:
 
     settings: Settings
     clock: Clock
+    metrics: Metrics
     keyring: Keyring
     names: asked_names.AskedNames
     ledger: Ledger
@@ -180,6 +182,7 @@ class Policies:
         environment: Mapping[str, str],
         directory: Path,
         clock: Clock,
+        metrics: Metrics,
         accounts: Mapping[str, Account],
         places_of: Mapping[str, int],
     ) -> Policies:
@@ -187,6 +190,7 @@ class Policies:
         return cls(
             settings,
             clock,
+            metrics,
             keys.load(environment),
             asked_names.load(environment),
             Ledger(directory / "budgets.sqlite3", clock),
@@ -292,6 +296,8 @@ class Policies:
         self, plan: Plan, request: ChatRequest, headers: Mapping[bytes, bytes], blocked: Blocked
     ) -> None:
         body, wanted = request.body, plan.wanted
+        if "messages" not in body:
+            return  # nothing that is continued
         caller = plan.key.name if plan.key is not None else ""
         session = affinity.session_of(body, headers, caller, request.asked_model or "")
         plan.session = session
@@ -344,6 +350,7 @@ class Policies:
             raise LedgerUnavailableError(f"The limits of the key {key.name} cannot be checked now: {error}.") from error
         if isinstance(found, Refused):
             retry = {"retry-after": str(max(1, round(found.retry_after_s)))}
+            self.metrics.policies["budget_refused" if found.limit.startswith("budget") else "limit_refused"].inc()
             if found.is_spent:
                 raise BudgetSpentError(found.message, headers=retry)
             raise KeyLimitError(found.message, headers=retry)
@@ -365,6 +372,14 @@ class Policies:
                     spent += unseen_usd(offer, call.request.prompt_tokens, served_s, plan.reserved_usd)
             self.ledger.settle(plan.lease, spent, tokens or None if call.attempts else 0)
             plan.lease = None
+        if plan.answers_for is not None:
+            self.metrics.policies["answered_for_habit"].inc()
+        if plan.verdict is not None:
+            self.metrics.policies["session_stayed" if plan.verdict.stays else "session_moved"].inc()
+        if plan.is_cached:
+            self.metrics.policies["answered_from_cache"].inc()
+        if plan.hedge is not None:
+            self.metrics.policies["second_asked"].inc()
         last = call.attempts[-1] if call.attempts else None
         if plan.session is not None and last is not None and last.outcome == "answered":
             usage, candidate = last.usage, last.ranked.candidate

@@ -55,7 +55,9 @@ class Runtime:
         self.decisions = Decisions(clock, self.metrics)
         self.accounts = self._accounts()
         places_of = {name: one.concurrency for name, one in self.accounts.items() if one.concurrency is not None}
-        self.policies = Policies.load(settings, environment, outcomes_directory.parent, clock, self.accounts, places_of)
+        self.policies = Policies.load(
+            settings, environment, outcomes_directory.parent, clock, self.metrics, self.accounts, places_of
+        )
         self.published = published
         self.live = LiveSnapshot(published, lambda: self.accounts, clock, settings.reload_poll_s)
         self.transport = transport or AiohttpTransport(self.guard, settings.connect_timeout_s)

@@ -305,7 +305,9 @@ async def test_names_of_habit_get_a_profile_where_they_cannot_be_called(tmp_path
 
 async def test_answers_that_are_meant_to_repeat_are_kept_when_that_is_switched_on(tmp_path: Path) -> None:
     """Whole and streamed, per key; sampled ones only by force; and never when it is off."""
-    async with place(tmp_path, ("one",), cache_mb=8, keys=row("alice") + row("bob")) as at:
+    async with place(
+        tmp_path, ("one",), cache_mb=8, keys=row("alice") + row("bob") + row("olga", is_operator=True)
+    ) as at:
         up = at.up["one"]
         up.script("*", *(answer(f"answer {i}") for i in range(20)))
         first = await at.ask("sk-alice", temperature=0)
@@ -322,6 +324,8 @@ async def test_answers_that_are_meant_to_repeat_are_kept_when_that_is_switched_o
         assert streamed[0].text == streamed[1].text
         assert streamed[0].text.count("[DONE]") == 1
         assert len(up.calls) == 6
+        metrics = (await at.client.get("/metrics", headers={"authorization": "Bearer sk-olga"})).text
+        assert 'orchestrator_policies_total{did="answered_from_cache"} 2.0' in metrics
         assert (await at.decision(again, "sk-alice"))["cache"] == "hit"
 
 
