@@ -187,7 +187,7 @@ def _near_table(linked: linkage.Linkage, model: linkage.TrainedModel) -> dg.Meta
     )
 
 
-_NOT_SHOWN = ("unit_key", "signature", "date_y", "date_m", "date_d", "active")
+_NOT_SHOWN = ("date_y", "date_m", "date_d", "active")
 
 
 def record_rows(linked: linkage.Linkage) -> pl.DataFrame:

@@ -114,7 +114,9 @@ def _verdict(
         return "exact: their names say the same in every part that makes a model"
     units = {row["unique_id"]: row for row in linked.units.filter(
         pl.col("unique_id").is_in([a["unit_id"], b["unit_id"]])).to_dicts()}  # fmt: skip
-    against = clustering.contradiction(*(linkage.unit_of_row(units[x["unit_id"]]) for x in (a, b)))
+    against = "nothing to compare it with"
+    if len(units) == 2:
+        against = clustering.contradiction(*(linkage.unit_of_row(unit) for unit in units.values()))
     pair = {a["unit_id"], b["unit_id"]}
     refused = next((reason for link, reason in linked.clusters.refused if {link.left, link.right} == pair), "")
     shown = "unknown" if probability is None else f"{probability:.4f}"

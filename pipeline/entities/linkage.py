@@ -7,6 +7,7 @@ in-memory database of its own. Identity across refreshes belongs to `identity.py
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class Linkage:
     records: pl.DataFrame
     """Parsed and settled records with `unit_id` and `cluster_id` (the smallest unit of the cluster)."""
     units: pl.DataFrame
+    """Units that were candidates for judgement; see `candidate_units.sql`."""
     pairs: pl.DataFrame
     """Scored pairs of units: unique_id_l, unique_id_r, match_weight, match_probability, mw_* per comparison."""
     clusters: clustering.Clusters
@@ -77,8 +79,13 @@ class Workbench:
         self.connection.register("parsed_frame", take_apart(records).select(PARSED_COLUMNS))
         self.connection.execute("CREATE TABLE parsed AS FROM parsed_frame ORDER BY source, record_id")
         self.connection.unregister("parsed_frame")
-        for step in ("settled_modes", "settled_stages", "unit_of_record"):
+        for step, done in (
+            ("settled_modes", "parsed"),
+            ("settled_stages", "settled_modes"),
+            ("unit_of_record", "settled_stages"),
+        ):
             self.connection.execute(statement("entity", step))
+            self.connection.execute(f"DROP TABLE {done}")
         self._split_pinned_apart()
         for step in ("units", "candidate_units"):
             self.connection.execute(statement("entity", step))
@@ -93,6 +100,9 @@ class Workbench:
 
     def linker(self, settings: dict[str, Any]) -> Linker:
         """Splink on the candidate units."""
+        units = self.connection.execute("SELECT count(*) FROM candidate_units").fetchall()[0][0]
+        if units < UNITS_FOR_TERM_FREQUENCIES:
+            settings = _without_term_frequencies(settings)
         api = DuckDBAPI(connection=self.connection)
         frame = api.register(self.connection.sql("FROM candidate_units"), dataset_display_name="compared")
         return Linker(frame, settings, log_level=logging.ERROR)
@@ -115,6 +125,19 @@ class Workbench:
         self.connection.close()
 
 
+UNITS_FOR_TERM_FREQUENCIES = 500
+"""Among fewer units, how often a word occurs says nothing about how rare it is in the field."""
+
+
+def _without_term_frequencies(settings: dict[str, Any]) -> dict[str, Any]:
+    plain = copy.deepcopy(settings)
+    for comparison in plain["comparisons"]:
+        for level in comparison["comparison_levels"]:
+            for setting in [name for name in level if name.startswith("tf_")]:
+                del level[setting]
+    return plain
+
+
 NO_PAIRS: dict[str, Any] = {
     "match_weight": pl.Float64,
     "match_probability": pl.Float64,
@@ -135,9 +158,10 @@ def link(
     try:
         pairs = bench.score(model.settings, KEPT_PROBABILITY)
         settled = bench.connection.sql(
-            "SELECT signed.*, unit_key FROM signed JOIN unit_of_record USING (source, record_id)"
+            "SELECT signed.* EXCLUDE (signature, refs, is_pretrained, is_reuploader), units.unique_id AS unit_id "
+            "FROM signed JOIN unit_of_record USING (source, record_id) JOIN units USING (unit_key)"
         ).pl()
-        units = bench.table("units").sort("unique_id")
+        units = bench.table("candidate_units")
     finally:
         bench.close()
     return assemble(settled, units, pairs, model.threshold_match_probability, bench.pins)
@@ -145,8 +169,6 @@ def link(
 
 def assemble(settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, threshold: float, pins: Pins) -> Linkage:
     """Clusters from scored pairs at a threshold."""
-    unit_id_of_key = dict(zip(units["unit_key"], units["unique_id"], strict=True))
-    settled = settled.with_columns(unit_id=pl.col("unit_key").replace_strict(unit_id_of_key))
     above = pairs.filter(pl.col("match_probability") >= threshold)
     links = [
         clustering.Link(min(left, right), max(left, right), weight, probability)

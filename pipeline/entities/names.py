@@ -149,13 +149,16 @@ def detach_author(draft: _Draft) -> None:
         draft.author = author.rpartition("/")[2]
         draft.text = rest
         # a server's copy of a conversion says nothing about whose model it is
-        is_mirror = re.sub(r"[^a-z0-9]", "", draft.author) in words_of.MIRROR_AUTHORS
-        if not draft.vendor and not (draft.source == "upstream" and is_mirror):
+        if not draft.vendor and not (draft.source == "upstream" and _is_mirror(draft.author)):
             draft.vendor = vendor_of(draft.author)
-    if draft.source in ("huggingface", "upstream"):
+    if "_" in draft.text and draft.source in ("huggingface", "upstream"):
         match = _AUTHOR_IN_REPOSITORY.match(draft.text)
         if match and re.sub(r"[^a-z0-9]", "", match[1]) in words_of.VENDOR_OF_SPELLING:
             draft.text = match[2]
+
+
+def _is_mirror(author: str) -> bool:
+    return re.sub(r"[^a-z0-9]", "", author) in words_of.MIRROR_AUTHORS
 
 
 _BRACKET = re.compile(r"\(([^()]*)\)")
@@ -219,7 +222,7 @@ _NUMBER_LETTER = re.compile(r"^(\d+(?:\.\d+)?)([a-z])$")
 _FAMILY_NUMBER_REST = re.compile(r"^(llama|qwen|gemma|phi|mistral)(\d(?:\.\d+)?)([a-z]{2,})$")
 
 
-@lru_cache(maxsize=1_000_000)
+@lru_cache(maxsize=200_000)
 def _pieces(chunk: str) -> tuple[tuple[str, str], ...]:
     """Pieces of one chunk without separators. Cached: names are made of few distinct chunks."""
     if chunk.isalpha() and chunk.isascii():
@@ -363,6 +366,8 @@ def _ymd(year: str, month: str, day: str) -> str:
 
 def join_versions(draft: _Draft) -> None:
     """`3-5` and `2_6` are 3.5 and 2.6; `4.0` and `v1.0` are 4 and 1."""
+    if not any(kind in ("number", "attached", "version") for kind, _ in draft.pieces):
+        return
     joined: list[tuple[str, str]] = []
     for kind, value in draft.pieces:
         if kind in ("number", "attached", "version"):
@@ -388,11 +393,16 @@ def _version(text: str) -> str:
     return text.lstrip("0") or "0" if text.isdigit() else text
 
 
+_RUN_WORDS = {"no", "non", *words_of.MODES, *words_of.EFFORTS, *words_of.AMBIGUOUS_TIERS}
+
+
 def read_run_settings(draft: _Draft) -> None:
     """Efforts and modes outside brackets: `-high`, `-thinking-32k`, `-no-thinking`. Repositories' names have none."""
     is_repository = draft.source == "huggingface"
     kept: list[tuple[str, str]] = []
     pieces = draft.pieces
+    if not any(value in _RUN_WORDS for _, value in pieces):
+        return
     i = 0
     while i < len(pieces):
         kind, value = pieces[i]
@@ -427,6 +437,8 @@ def read_run_settings(draft: _Draft) -> None:
 
 def read_formats(draft: _Draft) -> None:
     """Quantisations and file formats. The letters after `q4` belong to it."""
+    if not any(kind == "format" or value in words_of.FORMATS for kind, value in draft.pieces):
+        return
     kept: list[tuple[str, str]] = []
     after_quant = False
     for kind, value in draft.pieces:
@@ -464,6 +476,18 @@ def parse(name: str, source: str, organization: str = "") -> NameParts:
     return _assemble(draft, is_too_long=len(name) > LONGEST_NAME)
 
 
+_KNOWN_WORDS = {
+    *words_of.TUNED,
+    *words_of.BASE,
+    *words_of.PREVIEWS,
+    *words_of.TIERS,
+    *words_of.MODALITIES,
+    *words_of.TRAININGS,
+    *words_of.VENDOR_WORDS,
+    *words_of.NOISE,
+}
+
+
 def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
     words: set[str] = set()
     tiers: set[str] = set()
@@ -474,13 +498,16 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
     size_b: float | None = None
     active_b: float | None = None
     vendor_words: list[str] = []
-    is_gemma = any(value.endswith("gemma") for _, value in draft.pieces)  # elsewhere "PT" is PyTorch
     for kind, value in draft.pieces:
         if kind == "word":
-            if value in words_of.TUNED:
+            if value not in _KNOWN_WORDS:
+                words.add(value)
+            elif value in words_of.TUNED:
                 stage = "chat" if value == "chat" else "instruct"
-            elif value in words_of.BASE and not (value == "pt" and not is_gemma):
-                stage = "base"
+            elif value in words_of.BASE:
+                # in a gemma's name PT is pretrained, elsewhere PyTorch
+                if value != "pt" or any(word.endswith("gemma") for _, word in draft.pieces):
+                    stage = "base"
             elif value in words_of.PREVIEWS and words:
                 draft.preview = words_of.PREVIEWS[value]
             elif value in words_of.TIERS:
@@ -540,11 +567,12 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
     )
 
 
+_FAMILY_RANK = {family: (rank, vendor) for rank, (family, vendor) in enumerate(words_of.VENDOR_OF_FAMILY.items())}
+
+
 def _family_vendor(words: set[str]) -> str:
-    for family, vendor in words_of.VENDOR_OF_FAMILY.items():
-        if family in words:
-            return vendor
-    return ""
+    found = [_FAMILY_RANK[word] for word in words if word in _FAMILY_RANK]
+    return min(found)[1] if found else ""
 
 
 def parse_many(rows: Iterable[tuple[str, str, str]]) -> Iterator[NameParts]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -39,6 +40,7 @@ RECORD_SCHEMA: dict[str, Any] = {
 """`name` is what is taken apart; `canonical_name` and `display_name` fill in what it leaves out; `refs` are the keys
 the source gives, as 'source:record_id' in lower case; `first_seen_on` and `last_seen_on` say when it was listed."""
 
+CHUNK = 50_000
 PARALLEL_FROM = 100_000
 """Records from which names are taken apart in two processes; below, starting them costs more than it saves."""
 
@@ -113,27 +115,16 @@ def take_apart(records: pl.DataFrame, processes: int = 2) -> pl.DataFrame:
     Added: `active` (text), `date_y`, `date_m`, `date_d` (null where unsaid), `is_official` (a vendor's own repository)
     and `is_mirror` (an author of conversions).
     """
-    rows: list[_Row] = list(
-        zip(
-            *(
-                records[column].to_list()
-                for column in ("source", "name", "organization", "canonical_name", "display_name")
-            ),
-            strict=True,
-        )
-    )
-    if len(rows) < PARALLEL_FROM or processes < 2:
-        parts = _parsed_columns(rows)
+    spelt = records.select("source", "name", "organization", "canonical_name", "display_name")
+    if records.height < PARALLEL_FROM or processes < 2:
+        parts = _parsed_columns(spelt.rows())
     else:
-        step = 50_000
-        chunks = [rows[start : start + step] for start in range(0, len(rows), step)]
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            parts = pl.concat([pl.read_ipc(io.BytesIO(part)) for part in pool.map(_parsed_bytes, chunks)])
+        parts = _parsed_in_processes(spelt, processes)
     joined = pl.concat([records, parts], how="horizontal")
     vendors = _vendors(joined)
     plain_vendor = pl.col("vendor").str.replace_all("[^a-z0-9]", "")
     return joined.with_columns(
-        active=pl.col("active_b").map_elements(lambda b: f"{b:g}", return_dtype=pl.String).fill_null(""),
+        active=pl.col("active_b").cast(pl.String).fill_null(""),
         date_y=pl.col("date").str.slice(0, 4).cast(pl.Int32, strict=False),
         date_m=pl.col("date").str.slice(5, 2).cast(pl.Int32, strict=False),
         date_d=pl.col("date").str.slice(8, 2).cast(pl.Int32, strict=False),
@@ -145,6 +136,20 @@ def take_apart(records: pl.DataFrame, processes: int = 2) -> pl.DataFrame:
         refs=pl.col("refs").fill_null([]),
         is_pretrained=pl.col("is_pretrained").fill_null(False),
     )
+
+
+def _parsed_in_processes(spelt: pl.DataFrame, processes: int) -> pl.DataFrame:
+    """Chunk by chunk, never more of them in flight than the workers need: a million names are large as objects."""
+    starts = range(0, spelt.height, CHUNK)
+    parsed: list[pl.DataFrame] = []
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[bytes]] = deque()
+        for start in starts:
+            if len(waiting) > processes:
+                parsed.append(pl.read_ipc(io.BytesIO(waiting.popleft().result())))
+            waiting.append(pool.submit(_parsed_bytes, spelt.slice(start, CHUNK).rows()))
+        parsed += [pl.read_ipc(io.BytesIO(future.result())) for future in waiting]
+    return pl.concat(parsed)
 
 
 def _vendors(records: pl.DataFrame) -> set[str]:

@@ -127,5 +127,5 @@ def choose_threshold(curve: list[dict[str, float]]) -> float:
 
 def at_threshold(linked: Linkage, threshold: float) -> Linkage:
     """The same pairs clustered at another threshold."""
-    settled = linked.records.drop("unit_id", "cluster_id")
+    settled = linked.records.drop("cluster_id")
     return assemble(settled, linked.units, linked.pairs, threshold, Pins())

@@ -21,7 +21,7 @@ def test_no_chain_joins_two_checkpoints() -> None:
     found = cluster(units, links)
 
     assert {"a", "b", "c"} == set(found.members)
-    assert ["two claim it alike"] * 2 == [reason for _, reason in found.refused]
+    assert [reason for _, reason in found.refused] == ["two claim it alike"] * 2
 
 
 def test_the_clearly_stronger_claim_wins() -> None:
@@ -30,15 +30,15 @@ def test_the_clearly_stronger_claim_wins() -> None:
 
     found = cluster(units, [Link("a", "b", 14.0, 0.9999), Link("b", "c", 6.0, 0.98)])
 
-    assert ("a", "b") == found.members["a"]
-    assert [("b", "c", "size")] == [(link.left, link.right, reason) for link, reason in found.refused]
+    assert found.members["a"] == ("a", "b")
+    assert [(link.left, link.right, reason) for link, reason in found.refused] == [("b", "c", "size")]
 
 
 def test_what_one_source_lists_side_by_side_stays_apart() -> None:
     """A marketplace that lists two ids means two models."""
     units = [Unit("a", in_openrouter=True), Unit("b", in_openrouter=True)]
 
-    assert "one source lists both" == contradiction(*units)
+    assert contradiction(*units) == "one source lists both"
 
 
 def test_a_renamed_listing_is_not_side_by_side() -> None:
@@ -47,8 +47,8 @@ def test_a_renamed_listing_is_not_side_by_side() -> None:
     new = Unit("b", arena_spans=((dt.date(2025, 12, 1), dt.date(2026, 8, 19)),))
     beside = Unit("c", arena_spans=((dt.date(2025, 1, 1), dt.date(2026, 1, 1)),))
 
-    assert "" == contradiction(old, new)
-    assert "one source lists both" == contradiction(old, beside)
+    assert contradiction(old, new) == ""
+    assert contradiction(old, beside) == "one source lists both"
 
 
 def test_an_undated_alias_of_the_only_snapshot_is_that_snapshot() -> None:
@@ -58,9 +58,10 @@ def test_an_undated_alias_of_the_only_snapshot_is_that_snapshot() -> None:
     alias = Unit("b", in_openrouter=True, released_on=day, dated_siblings=1)
     of_many = Unit("b", in_openrouter=True, released_on=day, dated_siblings=3)
 
-    assert "" == contradiction(dated, alias)
-    assert "one source lists both" == contradiction(
-        Unit("a", date="2024-07-18", in_openrouter=True, dated_siblings=3), of_many
+    assert contradiction(dated, alias) == ""
+    assert (
+        contradiction(Unit("a", date="2024-07-18", in_openrouter=True, dated_siblings=3), of_many)
+        == "one source lists both"
     )
 
 
@@ -70,7 +71,7 @@ def test_pins_win() -> None:
 
     found = cluster(units, [Link("c", "d", 20.0, 1.0)], same=[("a", "b")], different=[("c", "d")])
 
-    assert ("a", "b") == found.members["a"]
+    assert found.members["a"] == ("a", "b")
     assert found.cluster_of["c"] != found.cluster_of["d"]
 
 

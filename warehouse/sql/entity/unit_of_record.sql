@@ -2,7 +2,8 @@
 -- conversion, or when its author is known to re-upload originals; two strangers' equal names stay two.
 CREATE OR REPLACE TABLE signed AS
 SELECT *,
-  concat_ws('|', words, tier, modality, training, mode, version, revision, size, active, context, date, preview, stage)
+  -- a hash, since a million long keys would cost more than all else
+  hash(concat_ws('|', words, tier, modality, training, mode, version, revision, size, active, context, date, preview, stage))
     AS signature
 FROM settled_stages;
 
