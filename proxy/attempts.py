@@ -46,7 +46,6 @@ class Call:
     started: float
     deadline: float
     wish: Tightened = NO_WISH
-    caller_is_gone: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     skipped: list[tuple[Ranked, str]] = field(default_factory=list)
     """Candidates whose turn came but whose dialect would have lost the caller's meaning, or that had no place left."""

@@ -17,6 +17,10 @@ from yarl import URL
 from proxy.errors import BrokenAnswerError, MalformedAnswerError, StalledError, UnreachableError
 from proxy.guard import ForbiddenAddressError, Guard, GuardedResolver
 
+_IDLE_S = {"http": 4.0, "https": 60.0}
+"""How long an unused connection is kept. A server that closes it in the very moment a call is sent costs that call;
+servers of one's own (uvicorn, Node) close after 5 s, what stands before marketplaces after a minute or more."""
+
 
 class UpstreamRequest(NamedTuple):
     """What is sent."""
@@ -58,15 +62,15 @@ class AiohttpTransport:
     def __init__(self, guard: Guard, connect_timeout_s: float) -> None:
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=connect_timeout_s, sock_read=None)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._urls: dict[str, URL] = {}
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, scheme: str) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             resolver=GuardedResolver(self._guard, aiohttp.ThreadedResolver()),
             limit=0,
             ttl_dns_cache=60,
-            keepalive_timeout=60,
+            keepalive_timeout=_IDLE_S[scheme],
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -86,15 +90,12 @@ class AiohttpTransport:
         return found
 
     async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
-        session = self._session
-        if session is None:
-            session = self._session = self._open()
         try:
-            return _Answer(
-                await session.post(
-                    self._url(request.url), data=request.body, headers=request.headers, allow_redirects=False
-                )
-            )
+            url = self._url(request.url)
+            session = self._sessions.get(url.scheme)
+            if session is None:
+                session = self._sessions[url.scheme] = self._open(url.scheme)
+            return _Answer(await session.post(url, data=request.body, headers=request.headers, allow_redirects=False))
         except ForbiddenAddressError as error:
             raise UnreachableError(str(error), "forbidden_address") from error
         except aiohttp.ClientConnectorDNSError as error:
@@ -113,8 +114,8 @@ class AiohttpTransport:
             raise UnreachableError("the connection failed", "connection") from error
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
 class _Answer:

@@ -30,14 +30,12 @@ from proxy.failover import Answer
 from proxy.gate import Headers, Receive, Send, respond_error
 from proxy.limits import NO_WISH, Tightened
 from proxy.policies import Plan
+from proxy.routes.caller import Caller, Lookout
 from proxy.runtime import Runtime
 from proxy.shapes import CHAT, Shape, events
 from proxy.upstreams import no_upstream
 
 _EPOCH = dt.datetime(1970, 1, 1)
-
-_DISCONNECT_GRACE_S = 0.02
-"""A call that ends sooner never looks whether its client is still there."""
 
 _WISHES = (
     (b"x-orchestrator-first-content-timeout-s", "first_content_s"),
@@ -89,6 +87,7 @@ class ChatRoute:
     def __init__(self, runtime: Runtime, shape: Shape = CHAT) -> None:
         self._runtime = runtime
         self._shape = shape
+        self._lookout = Lookout()
         self._calls: dict[tuple[str, int], Any] = {}
         self._seconds = runtime.metrics.call_seconds.labels(shape.name)
 
@@ -96,12 +95,12 @@ class ChatRoute:
         runtime = self._runtime
         started = runtime.clock.monotonic()
         runtime.metrics.in_flight.inc()
-        client = _Client(receive, send)
+        client = Caller(receive, send, _STREAM_HEADERS)
         status, call = 500, None
         try:
             data = await read_body(headers, receive, runtime.settings.max_body_bytes)
             call = self._call(request_id, headers, data, started)
-            client.watch(call)
+            self._lookout.add(client)
             if call.plan is not None and call.plan.key is not None:
                 await self._reserve(call, call.plan)
             status = await self._serve(call, client)
@@ -118,6 +117,7 @@ class ChatRoute:
                 task.uncancel()
             status = 499
         finally:
+            self._lookout.remove(client)
             client.stop()
             runtime.metrics.in_flight.dec()
             self._note(call, request_id, status, runtime.clock.monotonic() - started)
@@ -159,7 +159,7 @@ class ChatRoute:
         attempts = plan.routing.max_attempts or runtime.settings.max_attempts
         await runtime.policies.reserve(plan, call.request, runtime.failover.blocked, attempts)
 
-    async def _serve(self, call: Call, client: _Client) -> int:
+    async def _serve(self, call: Call, client: Caller) -> int:
         if self._runtime.policies.cache is not None and await self._recall(call, client):
             return 200
         if call.request.is_stream:
@@ -207,7 +207,7 @@ class ChatRoute:
             return body
         return shape.whole(body, call.asked, call.request_id, self._created())
 
-    async def _recall(self, call: Call, client: _Client) -> bool:
+    async def _recall(self, call: Call, client: Caller) -> bool:
         """Answer from memory, where that is switched on and such a request was answered before."""
         plan = call.plan
         kept = None if plan is None else self._runtime.policies.recall(plan, call.request, call.endpoint)
@@ -232,7 +232,7 @@ class ChatRoute:
             cost_usd=attempt.cost_usd,
         )
 
-    async def _fail(self, error: ProxyError, call: Call | None, request_id: str, client: _Client) -> None:
+    async def _fail(self, error: ProxyError, call: Call | None, request_id: str, client: Caller) -> None:
         await client.quiet()
         if client.has_started:
             event = self._error_event(error, call, request_id)
@@ -269,70 +269,6 @@ class ChatRoute:
             runtime.decisions.note(call.request_id, call)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
-
-
-class _Client:
-    """The client's end of a call: whether it is still there, and comments that keep the line open."""
-
-    __slots__ = ("_keeping", "_receive", "_task", "_timer", "_waiting", "_watching", "has_started", "is_gone", "send")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.send = send
-        self.is_gone = False
-        self.has_started = False
-        self._receive = receive
-        self._task = asyncio.current_task()
-        self._timer: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._waiting: asyncio.TimerHandle | None = None
-        self._keeping: asyncio.Task[None] | None = None
-
-    def watch(self, call: Call) -> None:
-        """Cancel the call when the client hangs up."""
-        loop = asyncio.get_running_loop()
-
-        async def until_gone() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            self.is_gone = call.caller_is_gone = True
-            if self._task is not None:
-                self._task.cancel()
-
-        def begin() -> None:
-            self._watching = loop.create_task(until_gone())
-
-        self._timer = loop.call_later(_DISCONNECT_GRACE_S, begin)
-
-    def keep_alive(self, every_s: float, head: list[tuple[bytes, bytes]], comment: bytes) -> None:
-        """Send a comment every so often until `quiet`. The first one sends the head, so status 200 is said then."""
-        loop = asyncio.get_running_loop()
-
-        async def keeping() -> None:
-            self.has_started = True
-            await self.send({"type": "http.response.start", "status": 200, "headers": [*head, *_STREAM_HEADERS]})
-            while True:
-                await self.send({"type": "http.response.body", "body": comment, "more_body": True})
-                await asyncio.sleep(every_s)
-
-        def begin() -> None:
-            self._keeping = loop.create_task(keeping())
-
-        self._waiting = loop.call_later(every_s, begin)
-
-    async def quiet(self) -> None:
-        """No more comments."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait((self._keeping,))
-            self._keeping = None
-
-    def stop(self) -> None:
-        """Let go."""
-        for one in (self._timer, self._watching, self._waiting, self._keeping):
-            if one is not None:
-                one.cancel()
 
 
 def _wish(headers: Headers) -> Tightened:
