@@ -16,6 +16,7 @@ from proxy.breaker import Ticket
 from proxy.candidates import Ranked
 from proxy.client import UpstreamAnswer
 from proxy.clock import Clock
+from proxy.continuation import Heard
 from proxy.costs import cost_usd
 from proxy.difficulty import Assessment
 from proxy.limits import NO_WISH, Tightened
@@ -78,6 +79,7 @@ class Attempt:
         "ended",
         "first_byte",
         "first_content",
+        "heard",
         "number",
         "outcome",
         "place",
@@ -118,6 +120,8 @@ class Attempt:
         self.dropped: tuple[str, ...] = ()
         self.place: Places | None = None
         """Given back when the attempt ends."""
+        self.heard: Heard | None = None
+        """What the client was sent, where another candidate may go on from it."""
         self.upstream_answer: UpstreamAnswer | None = None
         """Closed when the attempt ends, whoever holds it by then."""
         call.attempts.append(self)

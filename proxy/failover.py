@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy import continuation
 from proxy.admission import Admission
 from proxy.annotations import annotated
 from proxy.answers import StreamScanner, read_completion, usage_of
@@ -38,6 +39,7 @@ from proxy.errors import (
 from proxy.hedging import HedgeBudget, hedge_after_s, is_worth_it
 from proxy.limits import Limits, limits
 from proxy.metrics import Metrics
+from proxy.request import ChatRequest
 from proxy.routing import candidates, explain, no_candidate
 from proxy.settings import Settings
 
@@ -330,9 +332,12 @@ class Failover:
     def _rests_until(self, candidate: Candidate) -> float:
         return max((self._breakers[key].until for key in candidate.breaker_keys if key in self._breakers), default=0.0)
 
-    async def _attempt(self, attempt: Attempt, repairs: tuple[Repair, ...]) -> Answer:
+    async def _attempt(
+        self, attempt: Attempt, repairs: tuple[Repair, ...], request: ChatRequest | None = None
+    ) -> Answer:
+        """Ask the attempt's candidate; `request` where it is another than the caller's own."""
         call, candidate = attempt.call, attempt.ranked.candidate
-        request = call.request
+        request = request or call.request
         plan = call.plan
         if plan is None:
             prepared = prepare(request, candidate, repairs)
@@ -407,6 +412,13 @@ class Failover:
             keeps_usage=attempt.call.request.wants_usage_event,
             annotate=lambda data, usage: annotated(data, offer, cost_usd(usage, offer)[0]),
         )
+        plan = attempt.call.plan
+        if (
+            plan is not None
+            and plan.routing.on_break == "continue"
+            and continuation.refusal(attempt.call.request) is None
+        ):
+            attempt.heard = attempt.heard or continuation.Heard()
         held: list[bytes] = []
         held_bytes = 0
         chunks = answer.chunks()
@@ -440,6 +452,8 @@ class Failover:
             if not scanner.is_answer:
                 raise MalformedAnswerError("its stream holds no content", "no_content")
         attempt.first_content = self._clock.monotonic()
+        if attempt.heard is not None:
+            attempt.heard.hear(b"".join(held))
         return Answer(attempt, 200, b"".join(held), self._rest(attempt, answer, chunks, scanner, limit))
 
     async def _not_a_stream(self, attempt: Attempt, answer: UpstreamAnswer) -> None:
@@ -469,6 +483,8 @@ class Failover:
                         timer.reschedule(None)
                         out = scanner.finish() if chunk is None else scanner.feed(chunk)
                         if out:
+                            if attempt.heard is not None:
+                                attempt.heard.hear(out)
                             yield out
                         if scanner.error is not None or chunk is None:
                             break
@@ -482,11 +498,58 @@ class Failover:
         except AttemptError as error:
             self._note(attempt, scanner)
             attempt.end("broken", error.cause, against=FAILURES["broken"])
-            yield _error_event(error, attempt)
+            follow = await self._go_on(attempt) if attempt.heard is not None and attempt.heard.is_text else None
+            if follow is None or follow.rest is None:
+                yield _error_event(error, attempt)
+            else:
+                characters = len(attempt.heard.text) if attempt.heard is not None else 0
+                try:
+                    yield continuation.seam(
+                        attempt.ranked.candidate, follow.attempt.ranked.candidate, error.cause, characters
+                    )
+                    yield follow.body
+                    async with aclosing(follow.rest) as rest:  # type: ignore[type-var]
+                        async for piece in rest:
+                            yield piece
+                finally:
+                    # The client may be gone before the second half is begun; then its own end never comes.
+                    follow.attempt.end("caller_gone", "cancelled")
         finally:
             self._note(attempt, scanner)
             attempt.end("caller_gone", "cancelled")
             answer.close()
+
+    async def _go_on(self, broken: Attempt) -> Answer | None:
+        """Have the next candidate that can go on from what was sent; None where there is none."""
+        call, heard = broken.call, broken.heard
+        if heard is None:
+            return None
+        most = (call.plan.routing.max_attempts if call.plan is not None else None) or self._settings.max_attempts
+        tried = {attempt.ranked.candidate.endpoint_key for attempt in call.attempts}
+        for ranked in candidates(call.wanted, self.blocked):
+            candidate = ranked.candidate
+            if len(call.attempts) >= most or self._clock.monotonic() >= call.deadline:
+                return None
+            if candidate.endpoint_key in tried or not continuation.accepts_prefill(candidate):
+                continue
+            place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
+            if place is not None and not place.take_now():
+                continue
+            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic())
+            if tickets is None:
+                if place is not None:
+                    place.give_back()
+                continue
+            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+            attempt.place, attempt.heard = place, continuation.Heard(heard.text)
+            try:
+                return await self._attempt(attempt, (), continuation.continued(call.request, candidate, heard.text))
+            except (_NotTriedError, RefusedError, AttemptError) as error:
+                self._close_books(attempt, error)
+            except BaseException:
+                attempt.end("caller_gone", "cancelled")
+                raise
+        return None
 
     def _note(self, attempt: Attempt, scanner: StreamScanner) -> None:
         attempt.usage = scanner.usage

@@ -266,6 +266,8 @@ class Routing:
     profile: str | None = None
     difficulty: float | str | None = None
     """0 to 1, `off`, or None: as scored."""
+    on_break: str = "error"
+    """What follows when a stream breaks after content: `error`, or `continue` with the next candidate that can."""
     hedge: bool | None = None
     """A second candidate may be asked when the first is slow; None leaves it to the setting."""
     allow_free: bool | None = None
@@ -306,6 +308,7 @@ def read_routing(body: Mapping[str, Any]) -> Routing:
     return Routing(
         profile=_word(said, "routing", "profile"),
         difficulty=difficulty,
+        on_break=_word(said, "routing", "on_break", ("error", "continue")) or "error",
         hedge=_flag(said, "routing", "hedge"),
         allow_free=_flag(said, "routing", "allow_free"),
         max_attempts=attempts,

@@ -282,9 +282,10 @@ def test_a_wrong_wish_is_named(provider: Any, param: str) -> None:
 
 def test_our_own_object_knows_its_fields() -> None:
     """An unknown one is answered with those there are."""
-    asked = read_routing({"routing": {"profile": "speed", "difficulty": 0.7, "hedge": True, "allow_free": False}})
+    said = {"profile": "speed", "difficulty": 0.7, "on_break": "continue", "hedge": True, "allow_free": False}
+    asked = read_routing({"routing": said})
 
-    assert asked == Routing("speed", 0.7, True, False)
+    assert asked == Routing("speed", 0.7, "continue", True, False)
     assert read_routing({"routing": {"difficulty": "off"}}).difficulty == "off"
     assert read_routing({}) == Routing()
     with pytest.raises(InvalidRequestError, match=r"routing has no field profil; known are profile, difficulty"):
@@ -299,6 +300,7 @@ def test_our_own_object_knows_its_fields() -> None:
         {"difficulty": "hard"},
         {"difficulty": True},
         {"difficulty": float("nan")},
+        {"on_break": "retry"},
         {"hedge": "yes"},
         {"max_attempts": 0},
         {"max_attempts": True},
