@@ -30,7 +30,7 @@ MIN_CONFIDENCE: Final = 0.3
 
 SHORT_ASK: Final = 90
 """Only an ask shorter than this many characters may lean on earlier ones, or be small talk."""
-CARRIED: Final = 0.85
+CARRIED: Final = 0.95
 """Share of the difficulty that a leaning ask takes from what it leans on."""
 UPKEEP_DIFFICULTY: Final = 0.05
 SMALL_TALK_DIFFICULTY: Final = 0.05
@@ -45,7 +45,7 @@ _LOG_FEW: Final = 1.0  # these features are log(1 + count)
 _SMALL_TALK: Final = re.compile(
     r"(?i)^\W*(?:hi|hello|hey|hallo|hola|bonjour|ciao|good (?:morning|evening|afternoon)|thanks?"
     r"|thank you|thx|danke|merci"
-    r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm)(?:[\s,!.]+(?:there|you|so|very"
+    r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm|(?:ok(?:ay)?|yes)[ ,]+(?:thanks?|thank you|thx))(?:[\s,!.]+(?:there|you|so|very"
     r"|much|again|all|a lot|it works"
     r"|works|that works|job|well|done))*\W*$"
 )

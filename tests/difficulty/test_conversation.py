@@ -36,6 +36,12 @@ def test_an_agents_request_is_as_hard_as_what_was_asked(scorer: Scorer, case: Ca
         assert seen.difficulty == pytest.approx(alone.difficulty, abs=0.2)
 
 
+def test_yes_to_a_hard_plan_is_hard_and_thanks_is_easy(scorer: Scorer) -> None:
+    plan = [said(HARD_ASK), {"role": "assistant", "content": "I would fence each commit. Shall I?"}]
+    assert scorer.assess(claude(*plan, said("yes, do it"))).band == "hard"
+    assert scorer.assess(claude(*plan, said("ok thanks"))).band == "easy"
+
+
 def test_failing_edits_push_up_and_passing_ones_do_not(scorer: Scorer) -> None:
     failing = scorer.assess(claude(said(HARD_ASK), *edit_and_test(3)))
     turns = [turn if FAILED not in str(turn) else gave(0, PASSED) for turn in edit_and_test(1)]
