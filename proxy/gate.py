@@ -77,7 +77,11 @@ class Gate:
                 self._check(headers, scope["method"], path)
             handler = self._handlers.get(path)
             if handler is None:
-                await self._app(scope, receive, _with_id(send, request_id, is_head=scope["method"] == "HEAD"))
+                is_head = scope["method"] == "HEAD"
+                if is_head:
+                    # What can be got can be looked at; the server leaves the body out.
+                    scope = {**scope, "method": "GET"}
+                await self._app(scope, receive, _with_id(send, request_id, is_head=is_head))
             elif scope["method"] != "POST":
                 raise MethodNotAllowedError(f"{path} takes POST.", headers={"allow": "POST"})
             else:

@@ -184,7 +184,6 @@ class Policies:
         clock: Clock,
         metrics: Metrics,
         accounts: Mapping[str, Account],
-        places_of: Mapping[str, int],
     ) -> Policies:
         """Read the files they rest on. Raises `KeysError` or `AskedNamesError`."""
         return cls(
@@ -194,11 +193,11 @@ class Policies:
             keys.load(environment),
             asked_names.load(environment),
             Ledger(directory / "budgets.sqlite3", clock),
-            Admission(places_of, settings.queue_length, settings.queue_wait_s, clock),
+            Admission(_places_of(accounts), settings.queue_length, settings.queue_wait_s, clock),
             cache=AnswerCache(settings.cache_mb * 1024 * 1024, lives_s=settings.cache_s) if settings.cache_mb else None,
             hedges=HedgeBudget(settings.hedge_share) if settings.hedge_share else None,
             upstreams=frozenset(accounts),
-            marketplaces=frozenset(name for name, one in accounts.items() if one.dialect == "openrouter"),
+            marketplaces=_marketplaces(accounts),
             environment=environment,
             _seen={variable: _changed_at(environment, variable) for variable in _FILES},
         )
@@ -213,6 +212,11 @@ class Policies:
         while True:
             await self.clock.sleep(self.settings.reload_poll_s)
             self.reload()
+
+    def use_accounts(self, accounts: Mapping[str, Account]) -> None:
+        """Other upstreams are in use now."""
+        self.upstreams, self.marketplaces = frozenset(accounts), _marketplaces(accounts)
+        self.admission.limit(_places_of(accounts))
 
     def reload(self) -> None:
         """Read the files that have changed. One that cannot be used changes nothing, and `problem` says why."""
@@ -425,6 +429,14 @@ def _changed_at(environment: Mapping[str, str], variable: str) -> int | None:
         return Path((environment.get(variable) or "").strip()).expanduser().stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _places_of(accounts: Mapping[str, Account]) -> dict[str, int]:
+    return {name: one.concurrency for name, one in accounts.items() if one.concurrency is not None}
+
+
+def _marketplaces(accounts: Mapping[str, Account]) -> frozenset[str]:
+    return frozenset(name for name, one in accounts.items() if one.dialect == "openrouter")
 
 
 def _overridden(assessment: Assessment, routing: Routing) -> Assessment:

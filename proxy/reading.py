@@ -20,7 +20,7 @@ from warehouse.published import PublishedRows
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LONGEST_S = 120.0
-_UNUSABLE = 3
+UNUSABLE = 3
 _NAMES: dict[type[Any], int] = {published.Model: 0, published.ModelRecord: 1, published.ModelAlias: 0}
 """Tables that name models, and the column of the name."""
 
@@ -45,10 +45,21 @@ def read(path: Path, tables: Sequence[type[Any]]) -> Served:
     whatever else kept the child from answering.
     """
     names = [published.TABLE_OF[one].name for one in tables]
+    answer = ask_child("proxy.reading", path, *names)
+    *parts, unoffered = msgspec.msgpack.decode(answer, type=list[msgspec.Raw])
+    rows = {one: msgspec.msgpack.decode(part, type=list[one]) for one, part in zip(tables, parts, strict=True)}  # type: ignore[valid-type]
+    return Served(PublishedRows(rows), msgspec.msgpack.decode(unoffered, type=list[str]))
+
+
+def ask_child(module: str, path: Path, *arguments: str) -> bytes:
+    """What `python -m module path arguments` writes; it ends with `UNUSABLE` when the file is at fault. Blocks.
+
+    Raises `ContractMismatchError` and `ReadingError` as `read` does.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(_ROOT), os.environ.get("PYTHONPATH", "")))}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "proxy.reading", str(path), *names],
+            [sys.executable, "-m", module, str(path), *arguments],
             capture_output=True,
             timeout=_LONGEST_S,
             check=False,
@@ -58,12 +69,10 @@ def read(path: Path, tables: Sequence[type[Any]]) -> Served:
         raise ReadingError(f"{path} could not be read: {error}.") from error
     if done.returncode != 0:
         text = done.stderr.decode(errors="replace").strip()
-        if done.returncode == _UNUSABLE:
+        if done.returncode == UNUSABLE:
             raise published.ContractMismatchError(text)
         raise ReadingError(f"{path} could not be read: {text.splitlines()[-1] if text else done.returncode}.")
-    *parts, unoffered = msgspec.msgpack.decode(done.stdout, type=list[msgspec.Raw])
-    rows = {one: msgspec.msgpack.decode(part, type=list[one]) for one, part in zip(tables, parts, strict=True)}  # type: ignore[valid-type]
-    return Served(PublishedRows(rows), msgspec.msgpack.decode(unoffered, type=list[str]))
+    return done.stdout
 
 
 def served(rows: PublishedRows, tables: Sequence[type[Any]]) -> Served:
@@ -90,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         rows = published.read(Path(path), tables)
     except (published.ContractMismatchError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
-        return _UNUSABLE
+        return UNUSABLE
     kept = served(rows, tables)
     sys.stdout.buffer.write(msgspec.msgpack.encode([*(kept.rows[one] for one in tables), kept.unoffered]))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from proxy.settings import Settings
 from proxy.snapshot import LiveSnapshot, Snapshot
 from proxy.upstreams import Account, account
 from warehouse import upstreams
+
+log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -54,9 +57,11 @@ class Runtime:
         self.scorer = Scorer.load()
         self.decisions = Decisions(clock, self.metrics)
         self.accounts = self._accounts()
-        places_of = {name: one.concurrency for name, one in self.accounts.items() if one.concurrency is not None}
+        self.upstreams_problem: str | None = None
+        """Why the upstreams file as it is now is not used; None when it is."""
+        self._upstreams_seen = self._upstreams_stamp()
         self.policies = Policies.load(
-            settings, environment, outcomes_directory.parent, clock, self.metrics, self.accounts, places_of
+            settings, environment, outcomes_directory.parent, clock, self.metrics, self.accounts
         )
         self.published = published
         self.live = LiveSnapshot(published, lambda: self.accounts, clock, settings.reload_poll_s)
@@ -77,6 +82,35 @@ class Runtime:
             row.name: account(row, self._environment, self.guard, self.settings)
             for row in upstreams.load(self._environment)
         }
+
+    def _upstreams_stamp(self) -> tuple[int, int] | None:
+        named = (self._environment.get("ORCHESTRATOR_UPSTREAMS") or "").strip()
+        try:
+            found = (Path(named).expanduser() if named else upstreams.SHIPPED).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size
+
+    def reload_upstreams(self) -> None:
+        """Use the upstreams file where it has changed. A bad one changes nothing, and `/v1/status` says why."""
+        stamp = self._upstreams_stamp()
+        if stamp == self._upstreams_seen:
+            return
+        self._upstreams_seen = stamp
+        try:
+            accounts = self._accounts()
+        except upstreams.UpstreamsError as error:
+            self.upstreams_problem = str(error)
+            log.warning("upstreams file not usable: %s", error)
+            return
+        self.accounts, self.upstreams_problem = accounts, None
+        self.policies.use_accounts(accounts)
+        self.live.forget()
+
+    async def _watch_upstreams(self) -> None:
+        while True:
+            await self.clock.sleep(self.settings.reload_poll_s)
+            self.reload_upstreams()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -99,10 +133,11 @@ class Runtime:
         self.feedback.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
         looking = asyncio.create_task(self.policies.watch(), name="policies")
+        upstreams_watch = asyncio.create_task(self._watch_upstreams(), name="upstreams")
         try:
             yield
         finally:
-            for task in (watching, looking):
+            for task in (watching, looking, upstreams_watch):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -257,6 +257,10 @@ class LiveSnapshot:
         self.problem: str | None = f"No publication at {path}. Run: orchestrator refresh"
         self.loaded_at: dt.datetime | None = None
 
+    def forget(self) -> None:
+        """Read the publication again at the next refresh, though it is the same: what it is read with has changed."""
+        self._target = None
+
     async def refresh(self) -> bool:
         """Read the publication if it is another than the last one looked at; whether a new one is in use now."""
         try:

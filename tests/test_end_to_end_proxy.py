@@ -473,3 +473,65 @@ async def test_a_model_that_is_known_but_offered_nowhere_is_told_apart_from_one_
             answer = await at.http.post("/v1/chat/completions", json={"model": name, "messages": HI})
 
             assert (answer.status_code, words in answer.json()["error"]["message"]) == (404, True)
+
+
+async def test_a_changed_upstreams_file_is_used_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    """Without a restart; `/v1/status` says why a bad file is not used."""
+    async with house(tmp_path, reload_poll_s=0.02) as at:
+        file = tmp_path / "upstreams.toml"
+        good = file.read_text()
+        file.write_text(good + '\n[third]\nbase_url = "nonsense"\n')
+
+        async def status_until(name: str, is_wanted: Any) -> dict[str, Any]:
+            for _ in range(500):
+                status: dict[str, Any] = (await at.http.get("/v1/status")).json()
+                if is_wanted(status[name]):
+                    return status
+                await asyncio.sleep(0.02)
+            raise AssertionError(status)
+
+        status = await status_until("upstreams_problem", bool)
+        assert "[third]" in status["upstreams_problem"]
+        assert (await at.say()).choices[0].message.content == "from first"
+
+        file.write_text(good.split("[second]")[1].join(("[second]", "")))
+        status = await status_until("upstreams", lambda found: [one["name"] for one in found] == ["second"])
+        assert status["upstreams_problem"] is None
+        for _ in range(200):
+            if (await at.say()).choices[0].message.content == "from second":
+                break
+            await asyncio.sleep(0.02)
+        assert (await at.say()).choices[0].message.content == "from second"
+
+
+async def test_odd_clients_are_served(tmp_path: Path) -> None:
+    """HTTP/1.0 without keep-alive, HEAD, a reader so slow that the upstream has to wait for it."""
+    async with house(tmp_path) as at:
+        port = int(at.proxy.url.rsplit(":", 1)[1])
+        body = json.dumps({"model": "auto", "messages": HI}).encode()
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/chat/completions HTTP/1.0\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        assert answer.split(b" ", 2)[1] == b"200"
+        assert b"from first" in answer
+
+        head = await at.http.head("/v1/models")
+        assert (head.status_code, head.content) == (200, b"")
+
+        at.first.script("*", fake.stream(["x" * 10_000] * 3_000))
+        streamed = json.dumps({"model": "auto", "messages": HI, "stream": True}).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(streamed) + streamed)
+        call = await at.first.wait_for_calls(2)
+        before = -1
+        while call.bytes_sent != before:
+            before = call.bytes_sent
+            await asyncio.sleep(0.3)
+        # Far less than the 30 MB it would send: the rest waits for the reader.
+        assert 0 < call.bytes_sent < 20_000_000
+        got = b""
+        while b"[DONE]" not in got[-200:]:
+            got = got[-200:] + await asyncio.wait_for(reader.read(1_000_000), 10)
+        writer.close()

@@ -5,19 +5,21 @@ The page's own files are `proxy/web`'s.
 
 from __future__ import annotations
 
+import gzip
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.params import FromQuery, QueryParameter
+from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
 from proxy.errors import InvalidRequestError, NothingPublishedError, UnknownModelError
+from proxy.reading import ReadingError
 from proxy.routing import nearest
 from proxy.runtime import Runtime
 from proxy.savings import yardstick
 from proxy.snapshot import BANDS
-from proxy.web.evidence import Evidence
-from warehouse.connect import DatabaseError
+from proxy.web.evidence import Drawn, Evidence
 from warehouse.published import ContractMismatchError
 
 
@@ -28,43 +30,55 @@ async def chart(
     profile: FromQuery[str | None] = None,
     band: FromQuery[str] = "medium",
 ) -> Response[bytes]:
-    runtime: Runtime = state.runtime
-    evidence: Evidence = state.evidence
-    snapshot = runtime.snapshot
+    snapshot = _runtime(state).snapshot
     name = (profile or snapshot.default_profile).lower()
     if name not in snapshot.profiles:
-        raise InvalidRequestError(
-            f"There is no profile {name!r}; known are {', '.join(sorted(snapshot.profiles))}.", param="profile"
-        )
+        known = ", ".join(sorted(snapshot.profiles))
+        raise InvalidRequestError(f"There is no profile {name!r}; known are {known}.", param="profile")
     if band not in BANDS:
         raise InvalidRequestError("band must be easy, medium or hard.", param="band")
-    try:
-        found = await evidence.chart(snapshot, name, band)
-    except (ContractMismatchError, DatabaseError, OSError) as error:
-        raise NothingPublishedError(str(error)) from error
-    headers = {"etag": found.etag, "cache-control": "no-cache", "vary": "accept-encoding"}
-    if found.etag in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        packed = {**headers, "content-encoding": "gzip"}
-        return Response(found.packed, headers=packed, media_type="application/json")
-    return Response(found.plain, headers=headers, media_type="application/json")
+    drawn = await _drawn(state)
+    key = f"{name}/{band}" if f"{name}/{band}" in drawn.charts else f"{name}/medium"
+    if key not in drawn.charts:
+        raise NothingPublishedError(f"This publication ranks nothing for the profile {name!r}.")
+    return _packed(request, drawn.publication_id, key, drawn.charts[key])
 
 
-@get("/v1/models/evidence", summary="The rows of the sources that a model's numbers come from")
-async def evidence(state: State, model: FromQuery[str]) -> dict[str, Any]:
-    runtime: Runtime = state.runtime
-    known: Evidence = state.evidence
-    snapshot = runtime.snapshot
+@get("/v1/models/evidence", summary="The rows of the sources that a ranked model's numbers come from")
+async def evidence(state: State, request: Request[Any, Any, Any], model: FromQuery[str]) -> Response[bytes]:
+    snapshot = _runtime(state).snapshot
+    drawn = await _drawn(state)
     selection = snapshot.names.get(model.lower())
-    if selection is None:
+    found = drawn.models.get(selection.model_id) if selection else None
+    if selection is None or found is None:
         close = nearest(model, snapshot)
         hint = f" Nearest: {', '.join(close)}." if close else ""
-        raise UnknownModelError(f"The model {model!r} does not exist here.{hint}", close)
+        problem = "does not exist here" if selection is None else "is not ranked"
+        raise UnknownModelError(f"The model {model!r} {problem}.{hint}", close)
+    return _packed(request, drawn.publication_id, selection.model_id, found)
+
+
+def _runtime(state: State) -> Runtime:
+    return state.runtime  # type: ignore[no-any-return]
+
+
+async def _drawn(state: State) -> Drawn:
+    known: Evidence = state.evidence
     try:
-        return await known.of_model(snapshot, selection.model_id)
-    except (ContractMismatchError, DatabaseError, OSError) as error:
+        return await known.current()
+    except (ContractMismatchError, ReadingError) as error:
         raise NothingPublishedError(str(error)) from error
+
+
+def _packed(request: Request[Any, Any, Any], publication_id: str, name: str, packed: bytes) -> Response[bytes]:
+    """Gzipped JSON to a client that has no such entity yet."""
+    etag = f'"{publication_id}:{name}"'
+    headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(gzip.decompress(packed), headers=headers, media_type="application/json")
+    return Response(packed, headers={**headers, "content-encoding": "gzip"}, media_type="application/json")
 
 
 @get("/v1/traffic", summary="Calls, failovers, tokens, money spent and what routing saved, since the proxy started")

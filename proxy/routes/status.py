@@ -102,6 +102,7 @@ async def status(state: State) -> dict[str, Any]:
         "status": "ok" if runtime.live.problem is None else "degraded",
         "uptime_s": round(now - runtime.started, 1),
         "publication": _publication(runtime),
+        "upstreams_problem": runtime.upstreams_problem,
         "upstreams": [
             {"name": one.name, "kind": one.kind, "is_local": one.is_local, "problem": one.problem}
             for one in runtime.accounts.values()
