@@ -375,10 +375,9 @@ class PublishedRows:
         return self._loaded[row]
 
 
-def read(path: Path, rows: Iterable[type[Any]], where: tuple[str, Any] | None = None) -> PublishedRows:
+def read(path: Path, rows: Iterable[type[Any]]) -> PublishedRows:
     """All rows of the tables whose row types are given, in the contract's order, and nothing kept open.
 
-    `where` is a column and its value: of the tables that have that column, only such rows.
     Raises `ContractMismatchError` when the file was written under another contract version or lacks a column.
     """
     loaded: dict[type[Any], list[Any]] = {}
@@ -392,11 +391,9 @@ def read(path: Path, rows: Iterable[type[Any]], where: tuple[str, Any] | None = 
         for row in rows:
             table = TABLE_OF[row]
             names = ", ".join(column.name for column in table.columns)
-            is_narrowed = where is not None and where[0] in row._fields
-            condition = f" WHERE {where[0]} = ?" if where and is_narrowed else ""
-            query = f"SELECT {names} FROM {SCHEMA}.{table.name}{condition} ORDER BY {', '.join(table.order)}"
+            query = f"SELECT {names} FROM {SCHEMA}.{table.name} ORDER BY {', '.join(table.order)}"
             try:
-                found = connection.execute(query, [where[1]] if where and is_narrowed else []).fetchall()
+                found = connection.execute(query).fetchall()
             except Exception as error:
                 raise ContractMismatchError(
                     f"{path} does not hold published.{table.name} as this program reads it ({error}). "

@@ -19,7 +19,25 @@ const REASONS = {
   linked: 'linked',
   alone: 'alone',
 };
+const METRICS = {
+  price_in_usd_per_mtok: 'prompt price',
+  price_out_usd_per_mtok: 'completion price',
+  context_tokens: 'context',
+  latency_p50_ms: 'median latency',
+  throughput_p50_tokens_per_s: 'median speed',
+};
+const ORDER = ['quality', 'latency', 'throughput', 'cost', 'context'];
 const MOST = 14;
+
+/** Signals of this offer at this effort; of a kind that was seen only at others, those. */
+function chosenSignals(signals, row) {
+  const of = signals.filter((one) => one.offer_id === null || one.offer_id === row.offer);
+  return ORDER.flatMap((kind) => {
+    const all = of.filter((one) => one.signal === kind);
+    const exact = all.filter((one) => one.effort === null || one.effort === row.effort);
+    return exact.length ? exact : all;
+  });
+}
 
 export class Evidence {
   #host;
@@ -77,7 +95,7 @@ export class Evidence {
       ['Score', [`${score(row.score)}, rank ${row.rank}`]],
       ['Called as', [h('code', {}, row.offer), row.effort ? ` at effort ${row.effort}` : '']],
     ];
-    if (row.problemText) facts.push(['Not now', [row.problemText]]);
+    if (row.problem) facts.push(['Not now', [row.problem]]);
     this.#host.replaceChildren(
       h('h3', {}, name),
       h('p', { class: 'id' }, row.model),
@@ -89,9 +107,7 @@ export class Evidence {
   #sources(row, found) {
     if (found === null) return h('p', { class: 'hint' }, 'Looking up its sources …');
     if (found.problem) return h('p', { class: 'bad' }, found.problem);
-    const of = found.signals.filter(
-      (one) => (one.offer_id === null || one.offer_id === row.offer) && (one.effort === null || row.effort === null || one.effort === row.effort),
-    );
+    const of = chosenSignals(found.signals, row);
     return h(
       'div',
       {},
@@ -104,8 +120,8 @@ export class Evidence {
             'tr',
             {},
             h('th', { scope: 'row' }, one.signal),
-            h('td', {}, (UNITS[one.unit] ?? String)(one.value), h('span', { class: 'hint' }, ` ${one.basis}`)),
-            h('td', {}, sourceName(one.source), h('span', { class: 'hint' }, ` ${one.metric.replaceAll('_', ' ')}, ${day(one.observed_at)}`)),
+            h('td', {}, (UNITS[one.unit] ?? String)(one.value), h('span', { class: 'hint' }, one.effort && one.effort !== row.effort ? `${one.basis}, at effort ${one.effort}` : one.basis)),
+            h('td', {}, sourceName(one.source), h('span', { class: 'hint' }, `${METRICS[one.metric] ?? one.metric.replaceAll('_', ' ')}, ${day(one.observed_at)}`)),
           ),
         )),
       ),

@@ -1,22 +1,24 @@
-"""Rankings whole and where their numbers come from, as the page draws them.
+"""Whole rankings and where their numbers come from, drawn up for the page once for each publication.
 
-Read from the publication when a page asks, and of that only the finished charts are kept, so that a proxy nobody looks
-at holds none of it. What may be called is the live snapshot's to say; nothing here decides or ranks.
+`python -m proxy.web.evidence PATH` draws them up, in a process of its own (`proxy/reading.py` says why); `Evidence`
+keeps what it wrote, packed, from the first time somebody looks. Everything here follows from the publication alone:
+what can be called at this moment is the status route's to say, and nothing here decides or ranks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import hashlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from proxy.snapshot import Snapshot
+from proxy.reading import UNUSABLE, ask_child
 from warehouse import published
-from warehouse.published import BandRanking, Configuration, ModelRecord, PublishedRows, Ranking, Signal
+from warehouse.published import BandRanking, Configuration, Model, ModelRecord, Offer, PublishedRows, Ranking, Signal
 
 COLUMNS = (
     "rank",
@@ -35,123 +37,136 @@ COLUMNS = (
     "latency_basis",
     "cost_usd",
     "context_tokens",
+    "upstream",
     "host",
     "is_local",
     "is_free",
-    "problem",
 )
-"""A row of a chart, in this order. `quality` is on the Arena's scale; `problem` says why it cannot be called."""
+"""A row of a chart, in this order. `quality` is on the Arena's scale."""
+
+_TABLES = (published.Snapshot, Ranking, BandRanking, Configuration, Model, Offer, Signal, ModelRecord)
 
 
-class Chart(NamedTuple):
-    """One ranking as JSON, plain and gzipped."""
+class Drawn(NamedTuple):
+    """All of one publication, each part as gzipped JSON."""
 
-    etag: str
-    plain: bytes
-    packed: bytes
+    publication_id: str
+    charts: dict[str, bytes]
+    """By 'profile/band'."""
+    models: dict[str, bytes]
+    """Evidence of every model that is ranked."""
 
 
 class Evidence:
-    """Charts and evidence of the publication at `path`."""
+    """What is drawn of the publication at `path`, drawn anew when it has been replaced."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = asyncio.Lock()
-        self._charts: dict[tuple[Any, ...], Chart] = {}
-        self._of: tuple[Any, ...] = ()
+        self._seen: Path | None = None
+        self._drawn: Drawn | None = None
 
-    async def chart(self, snapshot: Snapshot, profile: str, band: str) -> Chart:
-        """A profile's whole ranking for a difficulty band, best first.
-
-        Raises what `published.read` raises when the publication cannot be read.
-        """
-        # A chart is good as long as publication and upstreams are what they were.
-        target = self._path.resolve()
-        state = (target, snapshot.publication_id, *(one.problem for one in snapshot.accounts.values()))
+    async def current(self) -> Drawn:
+        """Raises `ContractMismatchError` or `ReadingError` when the publication cannot be read."""
         async with self._lock:
-            if state != self._of:
-                self._of, self._charts = state, {}
-            found = self._charts.get((profile, band))
-            if found is None:
-                found = self._charts[profile, band] = await asyncio.to_thread(_chart, target, snapshot, profile, band)
-            return found
-
-    async def of_model(self, snapshot: Snapshot, model_id: str) -> dict[str, Any]:
-        """What is known about a model and from which rows.
-
-        Raises what `published.read` raises when the publication cannot be read.
-        """
-        tables = (published.Snapshot, Configuration, Signal, ModelRecord)
-        rows = await asyncio.to_thread(published.read, self._path, tables, ("model_id", model_id))
-        model = snapshot.models.get(model_id)
-        return {
-            "publication": rows[published.Snapshot][0].publication_id,
-            "model": model._asdict() if model else None,
-            "configurations": [one._asdict() for one in rows[Configuration]],
-            "signals": [one._asdict() for one in rows[Signal]],
-            "records": [one._asdict() for one in rows[ModelRecord]],
-        }
+            target = self._path.resolve()
+            if self._drawn is None or target != self._seen:
+                answer = await asyncio.to_thread(ask_child, "proxy.web.evidence", target)
+                self._drawn, self._seen = msgspec.msgpack.decode(answer, type=Drawn), target
+            return self._drawn
 
 
-def _chart(path: Path, snapshot: Snapshot, profile: str, band: str) -> Chart:
-    read = published.read(path, (published.Snapshot, Ranking, BandRanking), ("profile", profile))
-    body = _drawn(read, snapshot, band) | {"profile": profile, "band": band}
-    plain = msgspec.json.encode(body)
-    return Chart(f'"{hashlib.sha256(plain).hexdigest()[:20]}"', plain, gzip.compress(plain, 6, mtime=0))
-
-
-def _drawn(read: PublishedRows, snapshot: Snapshot, band: str) -> dict[str, Any]:
-    judged = {(one.offer_id, one.effort): one for one in read[Ranking]}
-    listed: list[Any] = [one for one in read[BandRanking] if one.difficulty_band == band] or list(read[Ranking])
-    problems: list[str] = []
-    rows = []
-    for one in listed:
-        offer = snapshot.offers.get(one.offer_id)
-        if offer is None:
-            continue
-        account = snapshot.accounts.get(offer.upstream)
-        problem = f"upstream {offer.upstream} is not configured" if account is None else account.problem
-        if problem is not None and problem not in problems:
-            problems.append(problem)
-        by = judged.get((one.offer_id, one.effort))
-        rows.append(
-            (
-                one.rank,
-                one.model_id,
-                one.offer_id,
-                one.effort,
-                _short(one.score),
-                _short(one.quality_score),
-                _short(one.latency_score),
-                _short(one.cost_score),
-                _short(one.context_score),
-                by and _short(by.quality),
-                by and _short(by.quality_sd),
-                by and by.quality_basis,
-                _short(one.latency_ms),
-                by and by.latency_basis,
-                _short(one.cost_in_usd_per_call),
-                offer.context_tokens,
-                offer.host_name,
-                offer.is_local,
-                offer.is_free,
-                None if problem is None else problems.index(problem),
-            )
-        )
-    named = {row[1] for row in rows}
-    return {
-        "publication": read[published.Snapshot][0].publication_id,
-        "columns": COLUMNS,
-        "rows": rows,
-        "problems": problems,
-        "models": {
-            model_id: {"name": model.name, "vendor": model.vendor, "is_open_weights": model.is_open_weights}
-            for model_id in sorted(named)
-            if (model := snapshot.models.get(model_id))
-        },
+def draw(rows: PublishedRows) -> Drawn:
+    """Every chart, and the evidence of every model on one."""
+    (about,) = rows[published.Snapshot]
+    offers = {one.offer_id: one for one in rows[Offer]}
+    models = {one.model_id: one for one in rows[Model]}
+    rankings = _by(rows[Ranking], "profile")
+    bands = _by(rows[BandRanking], "profile")
+    ranked = {one.model_id for one in rows[Ranking]} | {one.model_id for one in rows[BandRanking]}
+    charts: dict[str, bytes] = {}
+    for profile in sorted(rankings.keys() | bands.keys()):
+        judged = {(one.offer_id, one.effort): one for one in rankings.get(profile, ())}
+        by_band = {"medium": rankings.get(profile, []), **_by(bands.get(profile, ()), "difficulty_band")}
+        for band, listed in by_band.items():
+            body = {
+                "profile": profile,
+                "band": band,
+                "publication": about.publication_id,
+                "columns": COLUMNS,
+                "rows": [_row(one, judged.get((one.offer_id, one.effort)), offers[one.offer_id]) for one in listed],
+                "models": {
+                    model_id: {"name": models[model_id].name, "vendor": models[model_id].vendor}
+                    for model_id in sorted({one.model_id for one in listed})
+                },
+            }
+            charts[f"{profile}/{band}"] = _packed(body)
+    of_model: dict[type[Any], Mapping[str, list[Any]]] = {
+        table: _by(rows[table], "model_id") for table in (Configuration, Signal, ModelRecord)
     }
+    evidence = {
+        model_id: _packed(
+            {
+                "publication": about.publication_id,
+                "model": models[model_id]._asdict(),
+                "configurations": [one._asdict() for one in of_model[Configuration].get(model_id, ())],
+                "signals": [one._asdict() for one in of_model[Signal].get(model_id, ())],
+                "records": [one._asdict() for one in of_model[ModelRecord].get(model_id, ())],
+            }
+        )
+        for model_id in sorted(ranked)
+    }
+    return Drawn(about.publication_id, charts, evidence)
+
+
+def _row(one: Any, judged: Ranking | None, offer: Offer) -> tuple[Any, ...]:
+    numbers = (one.score, one.quality_score, one.latency_score, one.cost_score, one.context_score)
+    return (
+        one.rank,
+        one.model_id,
+        one.offer_id,
+        one.effort,
+        *(_short(number) for number in numbers),
+        _short(judged.quality) if judged else None,
+        _short(judged.quality_sd) if judged else None,
+        judged.quality_basis if judged else None,
+        _short(one.latency_ms),
+        judged.latency_basis if judged else None,
+        _short(one.cost_in_usd_per_call),
+        offer.context_tokens,
+        offer.upstream,
+        offer.host_name,
+        offer.is_local,
+        offer.is_free,
+    )
+
+
+def _by(rows: Iterable[Any], name: str) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for one in rows:
+        found.setdefault(getattr(one, name), []).append(one)
+    return found
+
+
+def _packed(body: Any) -> bytes:
+    return gzip.compress(msgspec.json.encode(body), 6, mtime=0)
 
 
 def _short(number: float | None) -> float | None:
     """Six digits are more than a chart can show."""
     return None if number is None else float(f"{number:.6g}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The child's part."""
+    try:
+        rows = published.read(Path(arguments[0]), _TABLES)
+    except (published.ContractMismatchError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return UNUSABLE
+    sys.stdout.buffer.write(msgspec.msgpack.encode(draw(rows)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -33,7 +33,7 @@ async function refresh() {
     if (status.publication.id && status.publication.id !== publication) {
       const profiles = await get('/v1/routing_profiles');
       ask.profiles(profiles);
-      await rankings.start(profiles);
+      await rankings.start(profiles, status.upstreams);
       publication = status.publication.id;
     }
     showFigures(status, traffic, (model) => rankings.nameOf(model));

@@ -12,6 +12,7 @@ const FIRST = 25;
 
 export class Rankings {
   #profiles = [];
+  #upstreams = new Map();
   #profile = null;
   #band = 'medium';
   #chart = null;
@@ -51,8 +52,9 @@ export class Rankings {
     return this.#profiles.find((one) => one.id === profile)?.weights;
   }
 
-  /** Offer these profiles, and show the default one. */
-  async start({ data, default: first }) {
+  /** Offer these profiles, and show the chosen or the default one; upstreams say what can be called. */
+  async start({ data, default: first }, upstreams) {
+    this.#upstreams = new Map(upstreams.map((one) => [one.name, one]));
     this.#profiles = data;
     this.#profile = data.some((one) => one.id === this.#profile) ? this.#profile : first;
     this.#choices('profiles', data.map((one) => [one.id, one.id.replaceAll('_', ' ')]), this.#profile, (id) => (this.#profile = id));
@@ -94,14 +96,16 @@ export class Rankings {
   }
 
   #take(chart) {
-    const { columns, problems } = chart;
+    const { columns } = chart;
     this.#chart = chart;
     this.#rows = chart.rows.map((values) => {
       const row = Object.fromEntries(columns.map((name, i) => [name, values[i]]));
-      row.problemText = row.problem === null ? null : problems[row.problem];
+      const upstream = this.#upstreams.get(row.upstream);
+      row.problem = upstream ? upstream.problem : `upstream ${row.upstream} is not configured`;
       return row;
     });
     const isMixed = this.#rows.some((row) => row.problem === null) && this.#rows.some((row) => row.problem !== null);
+    // Where nothing can be called, saying so of every single one would only be grey on grey.
     for (const row of this.#rows) row.isOut = isMixed && row.problem !== null;
     byId('callable').disabled = !isMixed;
     if (!isMixed) byId('callable').checked = false;
@@ -182,7 +186,7 @@ export class Rankings {
       row.is_local && h('span', { class: 'tag' }, 'local'),
       row.is_free && h('span', { class: 'tag' }, 'free'),
       row.effort && h('span', { class: 'tag' }, `effort ${row.effort}`),
-      row.isOut && h('span', { class: 'tag off', title: row.problemText }, 'not callable'),
+      row.isOut && h('span', { class: 'tag off', title: row.problem }, 'not callable'),
     ];
     const line = h(
       'tr',

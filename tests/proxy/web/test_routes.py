@@ -89,7 +89,7 @@ async def test_a_chart_is_a_whole_ranking(tmp_path: Path) -> None:
         chart = answered.json()
         rows = [dict(zip(chart["columns"], row, strict=True)) for row in chart["rows"]]
         assert [row["model"] for row in rows] == ["vendor/cheap", "vendor/dear"]
-        assert [row["problem"] for row in rows] == [None, None]
+        assert [row["upstream"] for row in rows] == ["a", "a"]
         assert {"vendor/cheap", "vendor/dear"} == chart["models"].keys()
         again = await client.get(
             "/v1/models/chart?profile=balanced&band=hard", headers={"if-none-match": answered.headers["etag"]}
