@@ -45,7 +45,8 @@ _LOG_FEW: Final = 1.0  # these features are log(1 + count)
 _SMALL_TALK: Final = re.compile(
     r"(?i)^\W*(?:hi|hello|hey|hallo|hola|bonjour|ciao|good (?:morning|evening|afternoon)|thanks?"
     r"|thank you|thx|danke|merci"
-    r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm|(?:ok(?:ay)?|yes)[ ,]+(?:thanks?|thank you|thx))(?:[\s,!.]+(?:there|you|so|very"
+    r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm"
+    r"|(?:ok(?:ay)?|yes)[ ,]+(?:thanks?|thank you|thx))(?:[\s,!.]+(?:there|you|so|very"
     r"|much|again|all|a lot|it works"
     r"|works|that works|job|well|done))*\W*$"
 )
