@@ -21,6 +21,7 @@ SCHEMA = {
     "effort": pl.String,
     "configuration": pl.String,
     "quality": pl.Float64,
+    "quality_when_hard": pl.Float64,
     "quality_sd": pl.Float64,
     "quality_basis": pl.String,
     "latency_first_token_ms": pl.Float64,
@@ -70,6 +71,7 @@ class Configured:
     effort: str
     is_default: bool
     quality: float | None
+    quality_when_hard: float | None
     quality_sd: float | None
     quality_basis: str | None
     first_token_ms: float
@@ -141,6 +143,7 @@ def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: 
         effort,
         configured.effort,
         configured.quality,
+        configured.quality_when_hard,
         configured.quality_sd,
         configured.quality_basis or "missing",
         first_token_ms,

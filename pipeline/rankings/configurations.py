@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +91,8 @@ class Rungs:
     """Metrics and facts, missing as NaN; categories (vendor, family, model) coded as numbers."""
     ratings: list[Rating]
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    unknown_effort: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Scores whose effort is not known, by column and model."""
 
     def select(self, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:
         """The named columns; one that no source filled is missing throughout."""
@@ -122,6 +126,7 @@ def build(models: Iterable[ModelFacts], evidence: Iterable[Evidence]) -> Rungs:
     keys = [(model_id, effort) for model_id in sorted(facts) for effort in ladders[model_id].efforts]
     rows = {key: row for row, key in enumerate(keys)}
     sums: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    unknown: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     ratings = []
     for model_id, items in by_model.items():
         ladder = ladders[model_id]
@@ -130,20 +135,36 @@ def build(models: Iterable[ModelFacts], evidence: Iterable[Evidence]) -> Rungs:
             if item.metric == "rating" and item.scope == ARENA_SCOPE:
                 ratings.append(Rating(model_id, effort, item.value, item.variance or 100.0, item.record_id))
                 continue
-            if item.column in SPREAD_OVER_EFFORTS or (effort is None and item.source != "openrouter"):
-                places: Iterable[str] = ladder.efforts
+            if item.column in SPREAD_OVER_EFFORTS or (effort is None and item.source != "artificial_analysis"):
+                for place in ladder.efforts:
+                    sums[item.column][rows[model_id, place]].append(item.value)
             elif effort is None:
-                places = ladder.efforts[-1:]
+                unknown[item.column][model_id].append(item.value)
             else:
-                places = (effort,)
-            for place in places:
-                sums[item.column][rows[model_id, place]].append(item.value)
-    columns = {
-        name: _filled(len(keys), {row: sum(v) / len(v) for row, v in by_row.items()}) for name, by_row in sums.items()
-    }
+                sums[item.column][rows[model_id, effort]].append(item.value)
+    columns = {name: _filled(len(keys), {row: median(v) for row, v in by_row.items()}) for name, by_row in sums.items()}
     columns |= _facts(keys, facts, ladders)
-    columns |= _derived(columns, len(keys))
-    return Rungs(keys, ladders, columns, sorted(ratings, key=lambda r: (r.model_id, r.record_id)), rows)
+    for name in ACCURACIES:
+        if name in columns:
+            columns[name] = log_odds(columns[name])
+    blurred = {
+        column: {m: _scaled(column, median(values)) for m, values in by_id.items()} for column, by_id in unknown.items()
+    }
+    price_in, price_out = (
+        columns.get(f"price_{way}_usd_per_mtok", np.full(len(keys), np.nan)) for way in ("in", "out")
+    )
+    columns["log_price"] = np.log(np.maximum((3 * price_in + price_out) / 4, 0.01))
+    return Rungs(keys, ladders, columns, sorted(ratings, key=lambda r: (r.model_id, r.record_id)), rows, blurred)
+
+
+def log_odds(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the odds of success, kept finite at the ends."""
+    clipped = np.clip(shares, 0.005, 0.995)
+    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float64)
+
+
+def _scaled(column: str, value: float) -> float:
+    return float(log_odds(np.array([value]))[0]) if column in ACCURACIES else value
 
 
 def _filled(size: int, values: Mapping[int, float]) -> NDArray[np.float64]:
@@ -168,6 +189,7 @@ def _facts(
         columns["log_size"].append(math.log(m.size_b) if m.size_b else math.nan)
         active = m.active_size_b or m.size_b
         columns["log_active_size"].append(math.log(active) if active else math.nan)
+        columns["tier"].append(tier(m.name, m.model_id))
         columns["released"].append(m.released_on.toordinal() / 365.25 if m.released_on else math.nan)
         columns["effort"].append(ladder.position(effort))
         columns["thinks"].append(float(ladder.is_reasoning and effort != "none"))
@@ -175,17 +197,36 @@ def _facts(
     return {name: np.array(values) for name, values in columns.items()}
 
 
-def _derived(columns: Mapping[str, NDArray[np.float64]], size: int) -> dict[str, NDArray[np.float64]]:
-    blank = np.full(size, np.nan)
-    price_in, price_out = (columns.get(f"price_{way}_usd_per_mtok", blank) for way in ("in", "out"))
-    derived = {
-        "log_price": np.log(np.maximum((3 * price_in + price_out) / 4, 0.01)),
-        "log_index": np.log(np.maximum(columns.get("intelligence_index", blank), 1.0)),
-    }
-    for name in ACCURACIES:
-        share = np.clip(columns.get(name, blank), 0.005, 0.995)
-        derived[name] = np.log(share / (1 - share))
-    return derived
+_TIERS = {
+    **dict.fromkeys(("nano", "tiny", "micro", "1b", "2b"), 0.0),
+    **dict.fromkeys(
+        (
+            "mini",
+            "lite",
+            "small",
+            "haiku",
+            "flash",
+            "air",
+            "edge",
+            "instant",
+            "8b",
+        ),
+        1.0,
+    ),
+    **dict.fromkeys(("medium", "sonnet", "plus", "turbo", "standard", "fast", "scout", "terra"), 2.0),
+    **dict.fromkeys(("large", "pro", "max", "opus", "ultra", "premier", "maverick"), 3.0),
+}
+"""What makers call their small and their big ones, from nothing to everything."""
+
+
+def tier(*names: str) -> float:
+    """The smallest tier word in a model's names, 0 (nano) to 3 (ultra); NaN where there is none.
+
+    >>> tier("Gemini 2.5 Flash Lite"), tier("Claude Opus 4.5")
+    (1.0, 3.0)
+    """
+    words = {word for name in names for word in re.split(r"[^a-z0-9.]+", name.lower())}
+    return min((_TIERS[word] for word in words if word in _TIERS), default=math.nan)
 
 
 def _codes(values: Iterable[str | None]) -> dict[str, float]:

@@ -20,7 +20,7 @@ def configure(
 ) -> tuple[Rungs, pl.DataFrame]:
     """Every model at every effort with its estimates: `published.configurations` and what scoring needs besides."""
     rungs = configurations.build(models, evidence)
-    estimated, basis = quality.estimate(rungs, trained)
+    qualities = quality.estimate(rungs, trained)
     speeds = speed.estimate(rungs, evidence)
     ladders = [rungs.ladders[model_id] for model_id, _ in rungs.keys]
     thinking_ms = speeds.thinking_tokens / speeds.tokens_per_s * 1000
@@ -29,9 +29,10 @@ def configure(
             "model_id": [model_id for model_id, _ in rungs.keys],
             "effort": [effort for _, effort in rungs.keys],
             "is_default": [ladder.default == effort for ladder, (_, effort) in zip(ladders, rungs.keys, strict=True)],
-            "quality": estimated.mean,
-            "quality_sd": estimated.sd,
-            "quality_basis": basis,
+            "quality": qualities.estimate.mean,
+            "quality_when_hard": qualities.when_hard,
+            "quality_sd": qualities.estimate.sd,
+            "quality_basis": qualities.basis,
             "output_tokens": MEDIUM.answer_tokens + speeds.thinking_tokens,
             "latency_ms": speeds.first_token_ms + thinking_ms,
             "throughput_tokens_per_s": speeds.tokens_per_s,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.rankings import ladders
 from pipeline.rankings.configurations import UNKNOWN_EFFORT_SD, Rating, Rungs
 from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, Term, Vector, fit_sds
 
@@ -21,6 +23,9 @@ MODEL_FILE = Path(__file__).parent / "quality_model.json"
 
 RATING_NOISE_SD = 4.0
 """What a rating moves by for reasons other than votes: prompts change, styles come and go."""
+
+_FEWEST_PAIRS = 20
+"""Models with both a rating and a score on hard tasks, below which the two scales cannot be laid on one another."""
 
 _BENCHMARKS = (
     "log_index",
@@ -38,6 +43,11 @@ _BENCHMARKS = (
     "mmlu_pro@v2",
     "bbh@v2",
     "average@v1",
+    "mmlu@v1",
+    "truthfulqa@v1",
+    "gsm8k@v1",
+    "math@v2",
+    "rating@vision/overall",
     "rating@webdev/overall",
 )
 
@@ -74,6 +84,12 @@ TERMS: tuple[Term, ...] = (
     Term("vendor and date", (_same("vendor"), _smooth("released", 0.7)), 20.0),
     Term("family", (_same("family"),), 20.0),
     Term("family and date", (_same("family"), _smooth("released", 0.7)), 20.0),
+    Term("family and size", (_same("family"), _smooth("log_size", 0.7)), 20.0),
+    Term("vendor and size", (_same("vendor"), _smooth("log_size", 0.7)), 15.0),
+    _known("tier"),
+    Term("tier", (_linear("tier"),), 20.0),
+    Term("tier and date", (_smooth("tier", 0.7), _smooth("released", 0.7)), 15.0),
+    Term("vendor and tier", (_same("vendor"), _same("tier")), 15.0),
     Term("model", (_same("model"),), 15.0),
     Term("thinks", (_linear("thinks"),), 5.0),
     Term("effort", (_linear("effort"),), 5.0),
@@ -92,8 +108,12 @@ def terms(model_file: Path = MODEL_FILE) -> tuple[Term, ...]:
 
 
 def columns(rungs: Rungs) -> dict[str, NDArray[np.float64]]:
-    """The columns the kernel looks at."""
-    return rungs.select({f.column for t in TERMS for f in t.factors})
+    """The columns the kernel looks at, benchmarks filled in at the efforts they were not run at."""
+    found = rungs.select({f.column for t in TERMS for f in t.factors} | set(ladders.BENCHMARKS))
+    for name, filled in ladders.fill(rungs).items():
+        found[name] = np.where(np.isnan(found[name]), filled.mean, found[name])
+    found["log_index"] = np.log(np.maximum(found["intelligence_index"], 1.0))
+    return found
 
 
 def rated_rows(
@@ -134,21 +154,45 @@ def save(trained: Sequence[Term], rating_count: int, model_file: Path = MODEL_FI
     model_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def estimate(rungs: Rungs, trained: Sequence[Term]) -> tuple[Estimate, list[str]]:
-    """Quality of every row of `rungs`, and what each estimate rests on: rated, measured or inferred.
+@dataclass(frozen=True)
+class Qualities:
+    """Estimates in the order of `Rungs.keys`."""
+
+    estimate: Estimate
+    when_hard: Vector
+    """Ability on hard prompts, in the same points: people's ratings hardly see thinking, hard tasks do."""
+    basis: list[str]
+    """rated, measured or inferred."""
+
+
+def estimate(rungs: Rungs, trained: Sequence[Term]) -> Qualities:
+    """Quality of every row of `rungs`.
 
     Raises `ValueError` when no model has a rating: there is no scale then.
     """
     if not rungs.ratings:
         raise ValueError("No Arena rating was linked to a model, so there is no scale to estimate quality on.")
     all_columns = columns(rungs)
-    regression = Regression(trained, *rated_rows(rungs, all_columns, rungs.ratings))
+    known_columns, target, noise = rated_rows(rungs, all_columns, rungs.ratings)
+    estimated = Regression(trained, known_columns, target, noise).predict(all_columns)
     rated = {(r.model_id, r.effort) for r in rungs.ratings}
     known = np.any([~np.isnan(all_columns[name]) for name in _BENCHMARKS], axis=0)
     basis = [
-        "rated" if key in rated else "measured" if known[row] else "inferred" for row, key in enumerate(rungs.keys)
+        "rated" if key in rated else "measured" if is_known else "inferred"
+        for key, is_known in zip(rungs.keys, known, strict=True)
     ]
-    return regression.predict(all_columns), basis
+    when_hard = _when_hard(estimated.mean, all_columns["log_index"], known_columns["log_index"], target)
+    return Qualities(estimated, when_hard, basis)
+
+
+def _when_hard(mean: Vector, log_index: Vector, rated_log_index: Vector, ratings: Vector) -> Vector:
+    """Half way from the estimate to the rating that goes with the configuration's score on hard tasks, where known."""
+    pairs = ~np.isnan(rated_log_index)
+    if pairs.sum() < _FEWEST_PAIRS or rated_log_index[pairs].std() == 0:
+        return mean
+    slope, intercept = np.polyfit(rated_log_index[pairs], ratings[pairs], 1)
+    implied = slope * log_index + intercept
+    return np.where(np.isnan(implied), mean, (mean + implied) / 2)
 
 
 def metrics() -> frozenset[str]:

@@ -13,14 +13,14 @@ import polars as pl
 from pipeline.rankings.profile import WEIGHTS, Profile
 from pipeline.rankings.typical_calls import TypicalCall
 
-POINTS_PER_LOGIT = 100.0
-"""Rating points that multiply the odds of success by e, measured over the benchmarks both scales share."""
+LEAST_SUCCESS = 0.02
+"""Chances below this count as this: nobody asks more than fifty times."""
 
-FASTEST_MS, SLOWEST_MS = 700.0, 180_000.0
-"""Whole calls at which the latency part is 1 and 0: below the first nobody notices, above the last nobody waits."""
+FASTEST_MS, SLOWEST_MS = 700.0, 300_000.0
+"""Times to a good answer at which the latency part is 1 and 0: nobody notices less, nobody waits longer."""
 
-CHEAPEST_USD, DEAREST_USD = 0.0001, 0.5
-"""Calls at which the cost part is 1 and 0: ten thousand to the dollar, and two."""
+CHEAPEST_USD, DEAREST_USD = 0.0001, 1.0
+"""Costs of a good answer at which the cost part is 1 and 0: ten thousand to the dollar, and one."""
 
 SMALLEST_TOKENS, LARGEST_TOKENS = 8_192, 1_048_576
 """Windows at which the context part is 0 and 1."""
@@ -53,20 +53,24 @@ def candidates(calls: pl.DataFrame, call: TypicalCall) -> pl.DataFrame:
 def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) -> pl.DataFrame:
     """One row per profile and (offer, effort), best first, for one typical call.
 
-    `calls` holds one row per candidate with `quality`, `quality_sd`, `latency_ms`, `cost_in_usd_per_call` and
-    `context_tokens`, null where unknown. Equal scores are ordered by offer and effort.
+    `calls` holds one row per candidate with `quality` (or the ability that `call` names), `quality_sd`, `latency_ms`,
+    `cost_in_usd_per_call` and `context_tokens`, null where unknown. Equal scores are ordered by offer and effort.
     """
     if calls.is_empty() or not profiles:
         return pl.DataFrame()
     ranked = []
     for profile in profiles:
-        scored = calls.with_columns(
-            quality_score=_success(profile.caution, call.difficulty),
-            latency_score=_falling("latency_ms", FASTEST_MS, SLOWEST_MS),
-            cost_score=_falling("cost_in_usd_per_call", CHEAPEST_USD, DEAREST_USD),
-            context_score=_rising("context_tokens", SMALLEST_TOKENS, LARGEST_TOKENS),
-        ).with_columns(
-            pl.col(f"{part}_score").fill_null(_pessimistic(f"{part}_score")).clip(0.0, 1.0) for part in WEIGHTS
+        scored = (
+            calls.with_columns(quality_score=_success(profile.caution, call))
+            .with_columns(
+                # An answer that fails is waited and paid for, and asked for again: 1 / P attempts on average.
+                latency_score=_falling(pl.col("latency_ms") / _likely(), FASTEST_MS, SLOWEST_MS),
+                cost_score=_falling(pl.col("cost_in_usd_per_call") / _likely(), CHEAPEST_USD, DEAREST_USD),
+                context_score=_rising("context_tokens", SMALLEST_TOKENS, LARGEST_TOKENS),
+            )
+            .with_columns(
+                pl.col(f"{part}_score").fill_null(_pessimistic(f"{part}_score")).clip(0.0, 1.0) for part in WEIGHTS
+            )
         )
         score = pl.sum_horizontal(pl.col(f"{part}_score") * weight for part, weight in profile.weights.items())
         ranked.append(
@@ -77,16 +81,20 @@ def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) ->
     return pl.concat(ranked)
 
 
-def _success(caution: float, difficulty: float) -> pl.Expr:
-    """Chance of success of a cautious estimate: a one-parameter item-response model (Rasch), in rating points."""
-    cautious = pl.col("quality") - caution * pl.col("quality_sd").fill_null(0.0)
-    return 1.0 / (1.0 + ((difficulty - cautious) / POINTS_PER_LOGIT).exp())
+def _success(caution: float, call: TypicalCall) -> pl.Expr:
+    """Chance of success of a cautious estimate: a two-parameter item-response model, in rating points."""
+    cautious = pl.col(call.ability) - caution * pl.col("quality_sd").fill_null(0.0)
+    return 1.0 / (1.0 + ((call.difficulty - cautious) / call.points_per_logit).exp())
 
 
-def _falling(column: str, best: float, worst: float) -> pl.Expr:
+def _likely() -> pl.Expr:
+    return pl.col("quality_score").fill_null(_pessimistic("quality_score")).clip(LEAST_SUCCESS, 1.0)
+
+
+def _falling(value: pl.Expr, best: float, worst: float) -> pl.Expr:
     """1 at `best` and less, 0 at `worst` and more, even steps for equal ratios between."""
     ratio = pl.lit(worst / best).log()
-    return (1.0 - (pl.col(column).clip(best, worst) / best).log() / ratio).clip(0.0, 1.0)
+    return (1.0 - (value.clip(best, worst) / best).log() / ratio).clip(0.0, 1.0)
 
 
 def _rising(column: str, worst: float, best: float) -> pl.Expr:

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.rankings import efforts
 from pipeline.rankings.calls import CallableOffer, Configured, asked_for
-from pipeline.rankings.configurations import ACCURACIES, ARENA_SCOPE, Evidence, Rungs
+from pipeline.rankings.configurations import ACCURACIES, ARENA_SCOPE, Evidence, Rungs, log_odds
 from pipeline.rankings.speed import OwnCalls
 from pipeline.rankings.typical_calls import MEDIUM
 from warehouse.published import TABLE_OF, Signal
@@ -131,8 +131,7 @@ def _costs(offer: CallableOffer, thinking_tokens: float) -> list[tuple[str, floa
 def _transformed(column: str, value: float) -> float:
     """A metric on the scale that ratings are straight lines of."""
     if column in ACCURACIES:
-        share = min(max(value, 0.005), 0.995)
-        return float(np.log(share / (1 - share)))
+        return float(log_odds(np.array([value]))[0])
     return float(np.log(max(value, 1.0))) if column == "intelligence_index" else value
 
 

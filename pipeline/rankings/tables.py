@@ -130,3 +130,8 @@ def write_profiles(connection: duckdb.DuckDBPyConnection, profiles: Sequence[Pro
         for p in profiles
     ]
     return write(connection, TABLE_OF[PublishedProfile].name, pl.DataFrame(rows))
+
+
+def read_first_published(connection: duckdb.DuckDBPyConnection) -> dict[str, dt.date]:
+    """Day on which each Arena name was first published."""
+    return dict(connection.execute(sql.statement("ranking", "read_first_published")).fetchall())

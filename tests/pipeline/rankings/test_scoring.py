@@ -24,6 +24,7 @@ def candidate(offer_id: str = "a", **changed: object) -> dict[str, object]:
         "configuration": "default",
         "quality": 1400.0,
         "quality_sd": 0.0,
+        "quality_when_hard": 1400.0,
         "quality_basis": "rated",
         "latency_first_token_ms": 500.0,
         "throughput_tokens_per_s": 100.0,
@@ -53,11 +54,22 @@ def test_time_and_cost_of_a_medium_call() -> None:
     assert row["cost_in_usd_per_call"] == pytest.approx(0.001 + 0.0015 + 0.01)
 
 
-def test_quality_part_is_half_at_the_difficulty_and_a_logit_higher_a_hundred_points_on() -> None:
-    at, above = (ranked(candidate(quality=MEDIUM.difficulty + more))[0]["quality_score"] for more in (0.0, 100.0))
+def test_quality_part_is_half_at_the_difficulty_and_a_logit_higher_at_the_next_step() -> None:
+    at, above = (
+        ranked(candidate(quality=MEDIUM.difficulty + more))[0]["quality_score"]
+        for more in (0.0, MEDIUM.points_per_logit)
+    )
 
     assert at == pytest.approx(0.5)
     assert above == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_an_answer_that_fails_is_paid_for_again() -> None:
+    sure, unlikely = (ranked(candidate(quality=q))[0] for q in (9999.0, MEDIUM.difficulty))
+    half = ranked(candidate(quality=9999.0, price_in_usd_per_mtok=2.0, price_out_usd_per_mtok=4.0))[0]
+
+    assert sure["cost_in_usd_per_call"] == unlikely["cost_in_usd_per_call"]
+    assert unlikely["cost_score"] == pytest.approx(half["cost_score"])
 
 
 def test_uncertainty_counts_against_an_estimate() -> None:
@@ -89,8 +101,10 @@ def test_equal_scores_are_ordered_by_name_whatever_the_input_order() -> None:
 
 def test_an_easy_prompt_goes_to_the_cheaper_model_and_a_hard_one_to_the_better() -> None:
     balanced = next(p for p in load() if p.name == "balanced")
-    cheap = candidate("cheap", quality=1330.0, price_in_usd_per_mtok=0.1, price_out_usd_per_mtok=0.3)
-    good = candidate("good", quality=1490.0, price_in_usd_per_mtok=2.0, price_out_usd_per_mtok=5.0)
+    cheap = candidate("cheap", price_in_usd_per_mtok=0.1, price_out_usd_per_mtok=0.3)
+    cheap |= {"quality": 1330.0, "quality_when_hard": 1330.0}
+    good = candidate("good", price_in_usd_per_mtok=2.0, price_out_usd_per_mtok=5.0)
+    good |= {"quality": 1490.0, "quality_when_hard": 1490.0}
 
     assert ranked(cheap, good, profile=balanced, band="easy")[0]["offer_id"] == "cheap"
     assert ranked(cheap, good, profile=balanced, band="hard")[0]["offer_id"] == "good"

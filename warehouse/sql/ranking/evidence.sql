@@ -131,9 +131,11 @@ huggingface AS (
                 huggingface_id, leaderboard, max(observed_at) AS observed_at,
                 -- One repository may have been run at several precisions.
                 median(average) AS average, median(ifeval) AS ifeval, median(bbh) AS bbh, median(math) AS math,
-                median(gpqa) AS gpqa, median(musr) AS musr, median(mmlu_pro) AS mmlu_pro, median(mmlu) AS mmlu
+                median(gpqa) AS gpqa, median(musr) AS musr, median(mmlu_pro) AS mmlu_pro, median(mmlu) AS mmlu,
+                median(arc) AS arc, median(truthfulqa) AS truthfulqa, median(gsm8k) AS gsm8k
             FROM core.huggingface_benchmarks
-            WHERE NOT coalesce(is_flagged, false)
+            -- The flag of the first leaderboard's export cannot be read: it is set for nearly every row.
+            WHERE leaderboard <> 'v2' OR NOT coalesce(is_flagged, false)
             GROUP BY huggingface_id, leaderboard
         )
         ON COLUMNS(* EXCLUDE (huggingface_id, leaderboard, observed_at))

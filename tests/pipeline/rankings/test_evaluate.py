@@ -1,0 +1,60 @@
+"""The yardsticks themselves, and the estimates measured with them on the full recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from pipeline.rankings import __main__, configurations, evaluate, tables
+from tests.pipeline.rankings import small_world
+from tests.pipeline.rankings.build_tables import NOW
+from warehouse.connect import open_writer
+
+
+def test_rank_correlation_counts_order_only_and_shares_ties() -> None:
+    rising = np.array([1.0, 2.0, 3.0, 4.0])
+
+    assert evaluate.spearman(rising, rising**3) == pytest.approx(1.0)
+    assert evaluate.spearman(rising, -rising) == pytest.approx(-1.0)
+    # scipy.stats.spearmanr([1, 2, 3, 4], [1, 2, 2, 3])
+    assert evaluate.spearman(rising, np.array([1.0, 2.0, 2.0, 3.0])) == pytest.approx(0.9486832980505138)
+
+
+def test_figures_of_a_known_error() -> None:
+    measured = evaluate.measure("x", np.array([0.0, 10.0, 20.0]), np.array([1.0, 12.0, 17.0]), np.full(3, 1.0))
+
+    assert measured.mean_absolute_error == pytest.approx(2.0)
+    assert measured.coverage == pytest.approx(1 / 3)
+
+
+def test_hidden_ratings_are_hidden(world: duckdb.DuckDBPyConnection) -> None:
+    """A rating far off its benchmark must not be foreseen: it would be, if it leaked into its own estimate."""
+    world.execute("UPDATE core.lmsys_arena_ratings SET rating = 2500 WHERE model_name = 'number-3'")
+    tables.make_offers(world, NOW)
+    tables.make_evidence(world)
+    rungs = configurations.build(tables.read_models(world), tables.read_evidence(world))
+    data = evaluate.rated(rungs)
+    row = next(i for i, r in enumerate(data.ratings) if r.record_id == "number-3")
+    hidden = np.arange(len(data.target)) == row
+    (estimate,) = evaluate._guesses(data, evaluate.quality.terms(), hidden)["model"]
+
+    assert estimate < 1600
+
+
+def test_the_command_prints_figures_and_says_when_there_is_nothing_to_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = tmp_path / "build.duckdb"
+    assert __main__.main(["evaluate", "--build", str(build)]) == 1
+    with open_writer(build) as connection:
+        small_world.build(connection)
+        tables.make_offers(connection, NOW)
+        tables.make_evidence(connection)
+    assert __main__.main(["evaluate", "--build", str(build)]) == 0
+
+    shown = capsys.readouterr()
+    assert "orchestrator refresh" in shown.err
+    assert "the vendor's mean" in shown.out
