@@ -213,7 +213,7 @@ class Scorer:
 def _confidence(reading: Reading) -> float:
     """How much the text gives to judge by: words known, their share, and whether the two parts agree."""
     known = reading.known_words
-    share = known / max(1, len(reading.words))
+    share = known / max(1, reading.words)
     return known / (known + 6.0) * min(1.0, 0.2 + 1.1 * share)
 
 
@@ -241,7 +241,7 @@ def _category(ask: str, reading: Reading, found: Conversation) -> Category:
     """What kind of work it is, from the words and signs of the ask."""
     if found.upkeep:
         return "extraction"
-    words = set(reading.words)
+    words = reading.distinct
     if not _TRANSLATION.isdisjoint(words) or "翻译" in ask:
         return "translation"
     if not _WRITING.isdisjoint(words) and not _WRITING_VERBS.isdisjoint(words):

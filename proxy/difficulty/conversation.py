@@ -237,7 +237,10 @@ def _is_upkeep(body: Mapping[Any, Any], messages: Sequence[object], found: Conve
 def _hints_upkeep(text: str) -> bool:
     head = text[:600]
     lower = head.lower()
-    return any(word in lower for word in _UPKEEP_WORDS) and _UPKEEP.search(head) is not None
+    for word in _UPKEEP_WORDS:
+        if word in lower:
+            return _UPKEEP.search(head) is not None
+    return False
 
 
 def _text_of(content: object, found: Conversation | None) -> str:

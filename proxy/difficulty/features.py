@@ -172,11 +172,12 @@ _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT: Final = np.uint64(64 - 17)
 
 
-def structure(raw: bytes, plain: bytes, words: list[bytes], word_sums: Floats, unknown: int) -> Floats:
+def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_sums: Floats, unknown: int) -> Floats:
     """The dense features, in the order of `NAMES`.
 
-    `plain` and `words` are what `folded` and `tokens` made of `raw`; `word_sums` is the sum over the words of their
-    lexicon columns (`LEXICONS`) and then of their rarity; `unknown` counts the words outside the vocabulary.
+    `plain` and `words` are what `folded` and `tokens` made of `raw`, `distinct` the number of different words.
+    `word_sums` is the sum over the words of their lexicon columns (`LEXICONS`) and then of their rarity; `unknown`
+    counts the words outside the vocabulary.
     """
     size, count = max(1, len(raw)), max(1, len(words))
     classes = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32) @ _CLASS_OF
@@ -214,7 +215,7 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], word_sums: Floats, u
             option_digits,
             numbers * scale,
             by_class[_LETTERS] * scale,
-            len(set(words)) * scale,
+            distinct * scale,
             count / (1.0 + by_class[_STOPS] + by_class[_QUESTIONS]),
             sums[-1] * scale,
             unknown * scale,

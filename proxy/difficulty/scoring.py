@@ -62,7 +62,8 @@ class Reading(NamedTuple):
     """From each dense feature, in the order of `features.NAMES`."""
     dense: npt.NDArray[np.float32]
     known_words: int
-    words: list[bytes]
+    words: int
+    distinct: set[bytes]
     format: int
 
 
@@ -104,7 +105,8 @@ class TextScorer:
         rows = np.fromiter(map(self._row.get, words, repeat(0)), np.intp, count)
         known = int(np.count_nonzero(rows))
         sums = np.add.reduce(self._words.take(rows, 0), 0)
-        dense = features.structure(raw, plain, words, sums[:-3], count - known)
+        distinct = set(words)
+        dense = features.structure(raw, plain, words, len(distinct), sums[:-3], count - known)
         kind = format_of(dense)
         table = TABLE_OF_FORMAT[kind]
         topic = 0.0
@@ -122,4 +124,4 @@ class TextScorer:
             bits = np.packbits(tests, axis=1).ravel()
             shape = float(np.add.reduce(self._outcome[kind].take(self._offset + bits)))
         total = topic + shape + float(np.add.reduce(parts)) + self._constant[kind]
-        return Reading(total, topic, shape, parts, dense, known, words, kind)
+        return Reading(total, topic, shape, parts, dense, known, count, distinct, kind)
