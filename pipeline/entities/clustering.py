@@ -82,7 +82,8 @@ def contradiction(a: Unit, b: Unit) -> str:
         return "stage"
     if a.preview and b.preview and a.preview != b.preview:
         return "preview"
-    if a.context and b.context and a.context != b.context:
+    # a stranger's longer context is an extension, a vendor's may be left out elsewhere
+    if a.context != b.context and ((a.context and b.context) or not (a.is_anchor and b.is_anchor)):
         return "context"
     if a.version and b.version and not _one_holds_the_other(a.version, b.version):
         return "version"

@@ -37,10 +37,11 @@ def _null(condition: str, label: str) -> Any:
 _DATES_AGREE = "dates_agree(date_y_l, date_m_l, date_d_l, date_y_r, date_m_r, date_d_r)"
 _ONE_DATED = "((date_l = '' and revision_l = '') <> (date_r = '' and revision_r = ''))"
 _BOTH_DATED = "(date_l <> '' and date_r <> '')"
-_DAYS_APART = (
-    "coalesce(days_apart(date_y_l, date_m_l, date_d_l, released_on_r), "
-    "days_apart(date_y_r, date_m_r, date_d_r, released_on_l))"
+_DAYS_AFTER = (
+    "coalesce(days_after(date_y_l, date_m_l, date_d_l, released_on_r), "
+    "days_after(date_y_r, date_m_r, date_d_r, released_on_l))"
 )
+_DAYS_APART = f"abs({_DAYS_AFTER})"
 _SIDE_BY_SIDE = (
     "((in_openrouter_l and in_openrouter_r) or (in_artificial_analysis_l and in_artificial_analysis_r) "
     "or spans_overlap(arena_spans_l, arena_spans_r) or coalesce(hub_author_l = hub_author_r, false))"
@@ -142,8 +143,16 @@ CHECKPOINT = CustomComparison(
             0.01,
             is_fixed=True,
         ),
-        _level(f"{_ONE_DATED} and {_DAYS_APART} <= 31", "one undated, released in those weeks", 0.15),
-        _level(f"{_ONE_DATED} and {_DAYS_APART} > 31", "one undated, released at another time", 0.01, is_fixed=True),
+        # a listing may follow the checkpoint by weeks; a checkpoint dated after the listing is an update of it
+        _level(f"{_ONE_DATED} and {_DAYS_AFTER} between -31 and 3", "one undated, listed in the weeks after", 0.15),
+        _level(
+            f"{_ONE_DATED} and {_DAYS_AFTER} is not null", "one undated, listed at another time", 0.01, is_fixed=True
+        ),
+        _level(
+            "(date_l = '' and is_display_only_l) or (date_r = '' and is_display_only_r)",
+            "one undated, a display name of the only dated",
+            0.2,
+        ),
         _level("ELSE", "one undated", 0.1),
     ],
 )

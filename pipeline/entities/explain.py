@@ -127,6 +127,8 @@ def _verdict(
         return f"linked through other records of the model (this pair alone: {shown})"
     if against or refused:
         return f"kept apart by a constraint: {against or refused} (match probability {shown})"
+    if probability is not None and probability >= threshold:
+        return f"never compared: no blocking rule brings them together (match probability would be {shown})"
     return f"not linked: match probability {shown}, below {threshold}"
 
 
@@ -135,8 +137,7 @@ def _waterfall(
 ) -> tuple[tuple[Step, ...], float | None]:
     bench = linkage.Workbench(records, pins)
     try:
-        units = {row["unique_id"]: row for row in bench.table("units").to_dicts()}
-        scored = bench.linker(model.settings).inference.score_pairs([units[left]], [units[right]]).as_record_list()
+        _, scored = bench.score_pair(model.settings, left, right)
     finally:
         bench.close()
     row = scored[0]
@@ -161,10 +162,8 @@ def write_waterfall(records: pl.DataFrame, explanation: Explanation, path: str) 
     """Splink's own chart of the pair, as a page that needs no network."""
     bench = linkage.Workbench(records)
     try:
-        units = {row["unique_id"]: row for row in bench.table("units").to_dicts()}
-        linker = bench.linker(linkage.TrainedModel.load().settings)
-        ends = [units[row["unit_id"]] for row in (explanation.left, explanation.right)]
-        scored = linker.inference.score_pairs([ends[0]], [ends[1]]).as_record_list()
+        ends = (explanation.left["unit_id"], explanation.right["unit_id"])
+        linker, scored = bench.score_pair(linkage.TrainedModel.load().settings, *ends)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints advice for notebooks
             linker.visualisations.waterfall_chart(scored).save_offline_chart(path)
     finally:

@@ -100,12 +100,24 @@ class Workbench:
 
     def linker(self, settings: dict[str, Any]) -> Linker:
         """Splink on the candidate units."""
+        return self._linker(settings)[0]
+
+    def score_pair(self, settings: dict[str, Any], left: str, right: str) -> tuple[Linker, list[dict[str, Any]]]:
+        """The one pair of units, whether a blocking rule finds it or not, and the linker that scored it."""
+        linker, api = self._linker({**settings, "retain_matching_columns": True})
+        ends = []
+        for side, unit_id in (("left_unit", left), ("right_unit", right)):
+            self.connection.execute(f"CREATE OR REPLACE TABLE {side} AS FROM units WHERE unique_id = ?", [unit_id])
+            ends.append(api.register(self.connection.sql(f"FROM {side}"), dataset_display_name=f"scored_{side}"))
+        return linker, linker.inference.score_pairs(ends[0], ends[1]).as_record_list()
+
+    def _linker(self, settings: dict[str, Any]) -> tuple[Linker, DuckDBAPI]:
         units = self.connection.execute("SELECT count(*) FROM candidate_units").fetchall()[0][0]
         if units < UNITS_FOR_TERM_FREQUENCIES:
             settings = _without_term_frequencies(settings)
         api = DuckDBAPI(connection=self.connection)
         frame = api.register(self.connection.sql("FROM candidate_units"), dataset_display_name="compared")
-        return Linker(frame, settings, log_level=logging.ERROR)
+        return Linker(frame, settings, log_level=logging.ERROR), api
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of the workbench."""

@@ -260,7 +260,7 @@ def _pieces(chunk: str) -> tuple[tuple[str, str], ...]:
     match = _VERSION.match(chunk)
     if match:
         letter = (("word", match[2]),) if match[2] else ()
-        return (("version", match[1]), *letter)
+        return (("version", f"v{match[1]}"), *letter)
     if _NUMBER.match(chunk):
         return (("number", chunk),)
     match = _WORD_NUMBER.match(chunk)
@@ -371,15 +371,16 @@ def join_versions(draft: _Draft) -> None:
     joined: list[tuple[str, str]] = []
     for kind, value in draft.pieces:
         if kind in ("number", "attached", "version"):
-            open_ended = joined and joined[-1][0] == "number" and len(joined[-1][1]) == 1
+            open_ended = joined and joined[-1][0] == "number" and len(joined[-1][1].lstrip("v")) == 1
             if kind == "number" and len(value) == 1 and open_ended:
                 joined[-1] = ("version", f"{joined[-1][1]}.{value}")
                 continue
-            if kind == "number" and len(value) == 3 and value[0] == "0":
+            if kind == "number" and len(value) == 3 and value.isdigit() and value[0] == "0":
                 joined.append(("revision", value))
                 continue
             # only plain digits stay open for a following digit
-            joined.append(("number" if value.isdigit() and len(value) == 1 else "version", value))
+            plain = value.lstrip("v")
+            joined.append(("number" if plain.isdigit() and len(plain) == 1 else "version", value))
         else:
             joined.append((kind, value))
     draft.pieces = [
@@ -388,6 +389,8 @@ def join_versions(draft: _Draft) -> None:
 
 
 def _version(text: str) -> str:
+    if text[0] == "v":
+        return "v" + _version(text[1:])
     while text.endswith(".0"):
         text = text[:-2]
     return text.lstrip("0") or "0" if text.isdigit() else text
@@ -521,7 +524,9 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
             elif value not in words_of.NOISE:
                 words.add(value)
         elif kind == "version":
-            versions.append(value)
+            # a family's number said twice is one; a "v2" of its own is another version even beside "llama 2"
+            if value[0] == "v" or value not in versions:
+                versions.append(value.lstrip("v"))
         elif kind == "size":
             if size_b is None or float(value) > size_b:
                 size, size_b = value, float(value)

@@ -3,16 +3,15 @@
 CREATE OR REPLACE MACRO dates_agree(y1, m1, d1, y2, m2, d2) AS
   coalesce(y1 = y2, true) AND coalesce(m1 = m2, true) AND coalesce(d1 = d2, true);
 
--- Days from a release to a date in a name, the nearest year where the name gives none.
-CREATE OR REPLACE MACRO days_apart(y, m, d, released_on) AS
+-- Days from a release to a date in a name, negative when the date is earlier; the nearest year where none is given.
+CREATE OR REPLACE MACRO days_after(y, m, d, released_on) AS
   CASE
     WHEN released_on IS NULL OR (y IS NULL AND m IS NULL) THEN NULL
     WHEN d IS NULL AND m = month(released_on) AND coalesce(y = year(released_on), true) THEN 0
-    WHEN m IS NULL THEN 365 * abs(y - year(released_on))
-    WHEN y IS NULL THEN least(
-      abs(date_diff('day', make_date(year(released_on), m, least(coalesce(d, 15), 28)), released_on)),
-      365 - abs(date_diff('day', make_date(year(released_on), m, least(coalesce(d, 15), 28)), released_on)))
-    ELSE abs(date_diff('day', make_date(y, m, least(coalesce(d, 15), 28)), released_on))
+    WHEN m IS NULL THEN 365 * (y - year(released_on))
+    WHEN y IS NULL THEN (
+      date_diff('day', released_on, make_date(year(released_on), m, least(coalesce(d, 15), 28))) + 182 + 365) % 365 - 182
+    ELSE date_diff('day', released_on, make_date(y, m, least(coalesce(d, 15), 28)))
   END;
 
 -- Two listings of one source at one time, so two things to that source.
