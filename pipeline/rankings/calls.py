@@ -6,6 +6,7 @@ Pure. An offer that may not be used by default (free tiers, hosts that train on 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,10 @@ SCHEMA = {
 }
 
 
+_QUANTIZED_SD = {1: 80.0, 2: 50.0, 3: 25.0, 4: 12.0, 5: 8.0, 6: 5.0, 8: 3.0}
+"""Rating points that so many bits a weight make an estimate less certain by."""
+
+
 @dataclass(frozen=True)
 class CallableOffer:
     """What a score needs to know of an offer."""
@@ -57,6 +62,7 @@ class CallableOffer:
     latency_ms: float | None
     throughput_tokens_per_s: float | None
     active_size_b: float | None
+    quantization: str | None = None
 
     @property
     def gives_prompts_away(self) -> bool:
@@ -113,6 +119,18 @@ def asked_for(offer: CallableOffer, configured: Sequence[Configured]) -> list[tu
     return chosen or [(None, default)]
 
 
+def _blurred(quality_sd: float | None, quantization: str | None) -> float | None:
+    """What was rated was seldom quantised, and what that costs depends on how it was done."""
+    if quality_sd is None:
+        return None
+    return math.hypot(quality_sd, _QUANTIZED_SD.get(_bits(quantization), 0.0))
+
+
+def _bits(quantization: str | None) -> int:
+    found = re.search(r"\d+", quantization or "")
+    return int(found.group()) if found else 16
+
+
 def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: OwnCalls | None) -> tuple[object, ...]:
     first_token_ms, tokens_per_s, basis = configured.first_token_ms, configured.tokens_per_s, configured.speed_basis
     if offer.is_local:
@@ -144,7 +162,7 @@ def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: 
         configured.effort,
         configured.quality,
         configured.quality_when_hard,
-        configured.quality_sd,
+        _blurred(configured.quality_sd, offer.quantization),
         configured.quality_basis or "missing",
         first_token_ms,
         tokens_per_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import duckdb
@@ -117,6 +118,7 @@ def test_endpoint_percentiles_beat_third_party_figures(world: duckdb.DuckDBPyCon
                 "openrouter_id": "bolt/mid",
                 "host_name": "Host",
                 "host_tag": "host/fp8",
+                "status": -2,
                 "latency_p50_ms": 3000.0,
                 "throughput_p50_tokens_per_s": 20.0,
                 "observed_at": NOW,
@@ -128,6 +130,68 @@ def test_endpoint_percentiles_beat_third_party_figures(world: duckdb.DuckDBPyCon
     assert world.execute(
         "SELECT DISTINCT latency_basis FROM ranking.rankings WHERE offer_id = 'openrouter:bolt/mid'"
     ).fetchall() == [("endpoint",)]
+
+
+def host(host_tag: str, **more: object) -> dict[str, object]:
+    """A row of `core.openrouter_endpoints`: a host of bolt/mid."""
+    return {
+        "openrouter_id": "bolt/mid",
+        "host_name": host_tag.split("/")[0],
+        "host_tag": host_tag,
+        "status": 0,
+        "context_tokens": 131_072,
+        "price_in_usd_per_mtok": 0.5,
+        "price_out_usd_per_mtok": 1.5,
+        "observed_at": NOW,
+        **more,
+    }
+
+
+def test_hosts_are_offers_of_their_own(world: duckdb.DuckDBPyConnection) -> None:
+    """Each is priced, limited and blamed by itself; an old or ailing one is listed and not called."""
+    hosts = [
+        host("cheap/fp8", quantization="fp8", discount=0.5),
+        host("twice"),
+        host("twice", price_out_usd_per_mtok=9.0),
+        host("large", context_tokens=999_999_999),
+        host("trains", may_train_on_prompts=True),
+        host("ailing", status=-2),
+        host("old", observed_at=NOW - dt.timedelta(days=30)),
+    ]
+    insert(world, "core.openrouter_endpoints", hosts)
+    rank(world)
+    rows = world.execute(
+        "SELECT host_tag, is_callable, price_out_usd_per_mtok, context_tokens, upstream_model FROM ranking.offers "
+        "WHERE host_tag IS NOT NULL"
+    ).fetchall()
+    ranked = set(column(world, "SELECT DISTINCT offer_id FROM ranking.rankings"))
+
+    assert {row[0]: row[1:] for row in rows} == {
+        # A discount is already inside the price.
+        "cheap/fp8": (True, 1.5, 131_072, "bolt/mid"),
+        "twice": (True, 1.5, 131_072, "bolt/mid"),
+        "large": (True, 1.5, 262_144, "bolt/mid"),
+        "trains": (True, 1.5, 131_072, "bolt/mid"),
+        "ailing": (False, 1.5, 131_072, "bolt/mid"),
+        "old": (False, 1.5, 131_072, "bolt/mid"),
+    }
+    assert {name.split("@")[1] for name in ranked if isinstance(name, str) and "@" in name} == {
+        "cheap/fp8",
+        "twice",
+        "large",
+    }
+
+
+def test_quantisation_widens_the_interval(world: duckdb.DuckDBPyConnection) -> None:
+    insert(world, "core.openrouter_endpoints", [host("whole", quantization="bf16"), host("q", quantization="fp4")])
+    rank(world)
+    sds = dict(
+        world.execute(
+            "SELECT offer_id, quality_sd FROM ranking.rankings WHERE profile = 'speed' AND offer_id LIKE '%@%'"
+        ).fetchall()
+    )
+
+    assert sds["openrouter:bolt/mid@q"] > sds["openrouter:bolt/mid@whole"]
 
 
 def test_a_sixth_profile_is_ranked(world: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
--- One row per way to call a model: OpenRouter's listings, and the models that other upstreams list.
--- A null price stays null: it is unknown, not zero. Local servers cost nothing.
+-- One row per way to call a model: OpenRouter's listings, the hosts behind each, and the models that other upstreams
+-- list. A null price stays null: it is unknown, not zero. Local servers cost nothing.
 CREATE OR REPLACE TABLE ranking.offers AS
 WITH
 host_policy AS (
     -- A listing may train on prompts only when every host that serves it may: the caller can ask for one that does not.
-    SELECT openrouter_id, bool_and(may_train_on_prompts) AS may_train_on_prompts
+    SELECT
+        openrouter_id,
+        CASE WHEN count(may_train_on_prompts) > 0 THEN bool_and(coalesce(may_train_on_prompts, false))
+        END AS may_train_on_prompts
     FROM core.openrouter_endpoints
     GROUP BY openrouter_id
 ),
@@ -62,6 +65,56 @@ openrouter AS (
     LEFT JOIN host_policy USING (openrouter_id)
     LEFT JOIN endpoint_speed USING (openrouter_id)
 ),
+hosts AS (
+    -- One host of a listing, to be asked for by its tag. Its price is what it says: a discount is already inside it.
+    SELECT
+        listed.offer_id || '@' || host.host_tag AS offer_id,
+        host.host_tag,
+        host.host_name,
+        host.quantization,
+        listed.kind,
+        CASE
+            WHEN listed.kind <> 'chat' THEN NULL
+            WHEN host.status <> 0 THEN 'the host reports status ' || host.status
+            -- Hosts and prices come and go within days: what an old list says is history.
+            WHEN host.observed_at < listed.observed_at - INTERVAL 3 DAY
+                THEN 'what is known of this host is older than its listing: '
+                    || strftime(host.observed_at, '%Y-%m-%d')
+        END AS obstacle,
+        coalesce(host.price_in_usd_per_mtok = 0 AND host.price_out_usd_per_mtok = 0, false) AS is_free,
+        CASE WHEN listed.may_train_on_prompts AND host.may_train_on_prompts IS NULL THEN true
+            ELSE host.may_train_on_prompts
+        END AS may_train_on_prompts,
+        host.price_in_usd_per_mtok,
+        host.price_out_usd_per_mtok,
+        host.price_cache_read_usd_per_mtok,
+        host.price_cache_write_usd_per_mtok,
+        CAST(NULL AS DOUBLE) AS price_reasoning_usd_per_mtok,
+        host.price_request_usd,
+        host.price_image_usd,
+        CAST(NULL AS VARCHAR) AS price_tiers_json,
+        least(listed.context_tokens, host.context_tokens) AS context_tokens,
+        host.max_output_tokens,
+        coalesce(host.supported_parameters, listed.supported_parameters) AS supported_parameters,
+        host.latency_p50_ms AS latency_ms,
+        host.throughput_p50_tokens_per_s AS throughput_tokens_per_s,
+        coalesce(host.uptime_percent_last_1d, host.uptime_percent_last_30m) AS uptime_percent,
+        host.observed_at,
+        listed.* EXCLUDE (
+            offer_id, quantization, kind, is_free, may_train_on_prompts, price_in_usd_per_mtok, price_out_usd_per_mtok,
+            price_cache_read_usd_per_mtok, price_cache_write_usd_per_mtok, price_reasoning_usd_per_mtok,
+            price_request_usd, price_image_usd, price_tiers_json, context_tokens, max_output_tokens,
+            supported_parameters, latency_ms, throughput_tokens_per_s, uptime_percent, observed_at
+        )
+    FROM core.openrouter_endpoints AS host
+    JOIN openrouter AS listed ON listed.record_id = host.openrouter_id
+    WHERE host.host_tag IS NOT NULL
+    -- A host may be listed twice under one tag: the cheaper is what a call by tag gets.
+    QUALIFY row_number() OVER (
+        PARTITION BY host.openrouter_id, host.host_tag
+        ORDER BY abs(host.status), host.price_out_usd_per_mtok, host.price_in_usd_per_mtok, host.context_tokens DESC
+    ) = 1
+),
 upstreams AS (
     SELECT
         listing.upstream || ':' || listing.upstream_model AS offer_id,
@@ -89,6 +142,8 @@ upstreams AS (
 listed AS (
     SELECT * FROM openrouter
     UNION ALL BY NAME
+    SELECT * FROM hosts
+    UNION ALL BY NAME
     SELECT * FROM upstreams
 )
 SELECT
@@ -96,14 +151,14 @@ SELECT
     listed.model_id,
     listed.upstream,
     listed.upstream_model,
-    CAST(NULL AS VARCHAR) AS host_tag,
-    CAST(NULL AS VARCHAR) AS host_name,
+    listed.host_tag,
+    listed.host_name,
     listed.variant,
     listed.quantization,
     listed.kind,
-    listed.kind = 'chat' AS is_callable,
+    listed.kind = 'chat' AND listed.obstacle IS NULL AS is_callable,
     CASE listed.kind
-        WHEN 'chat' THEN NULL
+        WHEN 'chat' THEN listed.obstacle
         WHEN 'batch' THEN 'batch only: not served through chat completions'
         WHEN 'alias' THEN 'a moving alias: its target is offered under its own name'
         WHEN 'router' THEN 'a router of the upstream, not a model'

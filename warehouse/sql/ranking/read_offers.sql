@@ -16,6 +16,7 @@ SELECT
     offer.latency_ms,
     offer.throughput_tokens_per_s,
     coalesce(model.active_size_b, model.size_b) AS active_size_b,
+    offer.quantization,
     offer.source,
     offer.record_id,
     offer.observed_at
