@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
 import openai
 import pytest
@@ -151,3 +152,27 @@ async def test_embeddings_go_to_what_makes_them(tmp_path: Path) -> None:
         assert [one.path for one in at.second.calls] == ["/v1/embeddings"]
         assert (auto.status_code, chat.status_code) == (400, 400)
         assert "1 lack embeddings" in chat.json()["error"]["message"]
+
+
+async def test_anthropics_own_client(tmp_path: Path) -> None:
+    """Its streaming helper, tools both ways, and its errors."""
+    tools: list[Any] = [{"name": "look", "description": "Look.", "input_schema": {"type": "object", "properties": {}}}]
+    hi: list[Any] = [{"role": "user", "content": "hi"}]
+    async with (
+        house(tmp_path) as at,
+        anthropic.AsyncAnthropic(base_url=str(at.http.base_url), api_key="unused", max_retries=0) as client,
+    ):
+        async with client.messages.stream(model="auto", max_tokens=50, messages=hi) as stream:
+            text = "".join([piece async for piece in stream.text_stream])
+            final = await stream.get_final_message()
+        at.first.script("*", fake.answer(None, tool_calls=[fake.tool_call("look", {"at": 1}, "call_1")]))
+        called = await client.messages.create(model="auto", max_tokens=50, messages=hi, tools=tools)
+        counted = await client.messages.count_tokens(model="auto", messages=hi)
+        with pytest.raises(anthropic.NotFoundError):
+            await client.messages.create(model="nope/nope", max_tokens=50, messages=hi)
+
+        assert (text, final.stop_reason) == ("from first", "end_turn")
+        (block,) = called.content
+        assert (called.stop_reason, block.type, block.name, block.input) == ("tool_use", "tool_use", "look", {"at": 1})
+        assert at.first.calls[1].body["tools"][0]["function"]["name"] == "look"
+        assert counted.input_tokens > 0
