@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from proxy.keys import hash_of
 from proxy.routes.chat import ChatRoute
-from tests.fake_upstream import FakeUpstream, answer, status, stream
+from tests.fake_upstream import FakeUpstream, answer, break_mid_stream, stall_before_headers, status, stream
 from tests.proxy.publication import offer
 from tests.proxy.serving import Served, serving
 from warehouse.published import Offer
@@ -443,3 +444,40 @@ async def test_feedback_is_checked_and_kept(tmp_path: Path) -> None:
         (decision, 1.0, "vendor-one/model"),
         (decision, -0.5, "vendor-one/model"),
     ]
+
+
+async def test_a_real_client_reads_over_the_seam_of_a_broken_stream(tmp_path: Path) -> None:
+    """It gets one answer; the default stays an error."""
+    async with place(tmp_path, kind="vllm") as at:
+        at.up["one"].script("*", break_mid_stream(["one ", "two "]))
+        at.up["two"].script("*", stream(["three ", "four"]))
+        client = openai.AsyncOpenAI(base_url=f"{at.proxy.url}/v1", api_key="none", max_retries=0)
+        asked: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "count"}], "stream": True}
+        async with client:
+            parts = [
+                choice.delta.content or ""
+                async for chunk in await client.chat.completions.create(
+                    **asked, extra_body={"routing": {"on_break": "continue"}}
+                )
+                for choice in chunk.choices
+            ]
+            assert "".join(parts) == "one two three four"
+            sent = at.up["two"].calls[0].body
+            assert sent["messages"][-1] == {"role": "assistant", "content": "one two "}
+            assert sent["continue_final_message"] is True
+            with pytest.raises(openai.APIError, match="failed amid the answer"):
+                async for _ in await client.chat.completions.create(**asked):
+                    pass
+
+
+async def test_a_slow_first_candidate_is_raced_within_the_budget(tmp_path: Path) -> None:
+    """After its own expected time, here a second; the slow upstream sees its call cancelled."""
+    async with place(tmp_path, hedge_share=1.0) as at:
+        at.up["one"].script("*", stall_before_headers())
+        raced = await at.ask()
+        assert said(raced) == "I am two"
+        record = await at.decision(raced)
+        assert record["hedge"] == "asked two:two beside it; the second answered"
+        await asyncio.wait_for(at.up["one"].calls[0].ended.wait(), 5)
+
+    assert at.up["one"].calls[0].is_cancelled
