@@ -146,7 +146,7 @@ CHECKPOINT = CustomComparison(
         # a listing may follow the checkpoint by weeks; a checkpoint dated after the listing is an update of it
         _level(f"{_ONE_DATED} and {_DAYS_AFTER} between -31 and 3", "one undated, listed in the weeks after", 0.15),
         _level(
-            f"{_ONE_DATED} and {_DAYS_AFTER} is not null", "one undated, listed at another time", 0.01, is_fixed=True
+            f"{_ONE_DATED} and {_DAYS_AFTER} is not null", "one undated, listed at another time", 0.002, is_fixed=True
         ),
         _level(
             "(date_l = '' and is_display_only_l) or (date_r = '' and is_display_only_r)",
@@ -239,7 +239,8 @@ KEY = CustomComparison(
 RELEASE = CustomComparison(
     output_column_name="release",
     comparison_levels=[
-        _null("released_on_l is null or released_on_r is null", "unknown"),
+        # where one name is dated, the checkpoint has weighed the days already
+        _null(f"released_on_l is null or released_on_r is null or {_ONE_DATED}", "unknown, or weighed as checkpoint"),
         _level("abs(date_diff('day', released_on_l, released_on_r)) <= 3", "the same days", 0.5),
         _level("abs(date_diff('day', released_on_l, released_on_r)) <= 31", "the same weeks", 0.25),
         _level("ELSE", "another time", 0.25),

@@ -193,6 +193,89 @@ def test_max_is_an_effort_only_beside_the_plain_model() -> None:
     assert {"openrouter:w/lambda-2-max", "lmsys_arena:lambda-2-max"} in found
 
 
+def analysed(slug: str, name: str, creator: str, released: dt.date = FAR) -> dict[str, Any]:
+    """A row as the benchmark site names it: a model at an effort."""
+    return {
+        "source": "artificial_analysis",
+        "record_id": slug,
+        "name": name,
+        "organization": creator,
+        "released_on": released,
+        "first_seen_on": released,
+        "last_seen_on": FAR,
+    }
+
+
+def test_vendors_and_habits_nobody_has_seen_yet() -> None:
+    """New families, new vendors, sizes in trillions, an update by month and day: no list has to know them."""
+    autumn = dt.date(2026, 11, 4)
+    wanted = [
+        {
+            "openrouter:nova-labs/zephyrus-2.5-pro",
+            "openrouter:nova-labs/zephyrus-2.5-pro:free",
+            "lmsys_arena:zephyrus-2.5-pro-high",
+            "artificial_analysis:z1",
+            "huggingface:NovaLabsAI/Zephyrus-2.5-Pro",
+            "huggingface:unsloth/Zephyrus-2.5-Pro-GGUF",
+        },
+        {
+            "openrouter:nova-labs/zephyrus-2.5-flash",
+            "lmsys_arena:zephyrus-2-5-flash (thinking-minimal)",
+            "artificial_analysis:z2",
+        },
+        {"huggingface:NovaLabsAI/Zephyrus-2.5-Pro-Base"},
+        {"huggingface:x/Zephyrus-2.5-Pro-heretic"},
+        {
+            "openrouter:kite/kestrel-4-1.2t-a40b",
+            "lmsys_arena:kestrel-4",
+            "artificial_analysis:k1",
+            "huggingface:kite-research/Kestrel-4-1.2T-A40B",
+        },
+        {
+            "openrouter:deepseek/deepseek-v5",
+            "lmsys_arena:deepseek-v5-thinking",
+            "artificial_analysis:d1",
+            "huggingface:deepseek-ai/DeepSeek-V5",
+        },
+        {
+            "openrouter:deepseek/deepseek-v5-1104",
+            "lmsys_arena:deepseek-v5-1104-thinking",
+            "artificial_analysis:d2",
+            "huggingface:deepseek-ai/DeepSeek-V5-1104",
+        },
+    ]
+
+    found = models(
+        [
+            openrouter("nova-labs/zephyrus-2.5-pro", FAR),
+            openrouter("nova-labs/zephyrus-2.5-pro:free", FAR),
+            openrouter("nova-labs/zephyrus-2.5-flash", FAR),
+            openrouter("kite/kestrel-4-1.2t-a40b", FAR),
+            openrouter("deepseek/deepseek-v5", FAR),
+            openrouter("deepseek/deepseek-v5-1104", autumn),
+            arena("zephyrus-2.5-pro-high", "novalabs"),
+            arena("zephyrus-2-5-flash (thinking-minimal)", "NovaLabs"),
+            arena("kestrel-4", "kite"),
+            arena("deepseek-v5-thinking", "deepseek"),
+            arena("deepseek-v5-1104-thinking", "deepseek"),
+            analysed("z1", "Zephyrus 2.5 Pro (Reasoning, High Effort)", "nova-labs"),
+            analysed("z2", "Zephyrus 2.5 Flash (Non-reasoning)", "nova-labs"),
+            analysed("k1", "Kestrel 4 (max)", "kite"),
+            analysed("d1", "DeepSeek V5 (Reasoning)", "deepseek"),
+            analysed("d2", "DeepSeek V5 (Nov '26) (Reasoning)", "deepseek", autumn),
+            hub("NovaLabsAI/Zephyrus-2.5-Pro"),
+            hub("unsloth/Zephyrus-2.5-Pro-GGUF"),
+            hub("NovaLabsAI/Zephyrus-2.5-Pro-Base"),
+            hub("x/Zephyrus-2.5-Pro-heretic"),
+            hub("kite-research/Kestrel-4-1.2T-A40B"),
+            hub("deepseek-ai/DeepSeek-V5"),
+            hub("deepseek-ai/DeepSeek-V5-1104"),
+        ]
+    )
+
+    assert found == {frozenset(members) for members in wanted}
+
+
 def test_a_wrong_key_joins_nothing_that_contradicts_it() -> None:
     """A source that names another size is not believed; one that names the right repository is."""
     rows = [
