@@ -208,6 +208,20 @@ class Signal(NamedTuple):
     observed_at: Annotated[dt.datetime, "when"]
 
 
+class Change(NamedTuple):
+    """Something that is otherwise than in the publication before this one. None on the first."""
+
+    kind: Annotated[str, "offer_appeared, offer_vanished, offer_expires, price_in, price_out, quality or first_rank"]
+    model_id: Annotated[str, "published.models; of a vanished offer, the publication before"]
+    offer_id: Annotated[str | None, "published.offers, where the change is an offer's"]
+    effort: Annotated[str | None, "effort, where the change is of one"]
+    profile: Annotated[str | None, "published.profiles, for a change of first rank"]
+    before: Annotated[float | None, "value before; for a change of first rank, the rank the new leader had"]
+    after: Annotated[float | None, "value now; for an expiry, days left"]
+    unit: Annotated[str, "usd_per_mtok, arena_rating, rank or days"]
+    is_explained: Annotated[bool, "false for a change of first rank without a change of any input"]
+
+
 class Observation(NamedTuple):
     """One metric of one record at one time: prices, ratings, latencies, benchmarks. Appended, then pruned by age."""
 
@@ -304,6 +318,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table("profiles", Profile, ("profile",), ("profile",)),
     Table("signals", Signal, (), ("model_id", "signal", "source", "record_id", "metric")),
+    Table("changes", Change, (), ("kind", "model_id", "offer_id", "effort", "profile")),
     Table(
         "observations",
         Observation,

@@ -17,6 +17,7 @@ from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
 from pipeline.resources import BuildDatabase, Clock
 from pipeline.settings import SettingError
+from warehouse.connect import locations
 
 GROUP = "rankings"
 
@@ -25,6 +26,7 @@ OWNERS = ["team:orchestrator"]
 _LINKED = [dg.AssetKey(["entity", "models"]), dg.AssetKey(["entity", "model_records"])]
 
 _SHOWN = 10
+_SHOWN_CHANGES = 60
 
 
 def _key(name: str) -> dg.AssetKey:
@@ -86,7 +88,8 @@ def _counted(connection: duckdb.DuckDBPyConnection, name: str, by: str | None = 
         query = f"SELECT {by}, count(*) FROM ranking.{name} GROUP BY ALL ORDER BY 2 DESC, 1"
         rows = connection.execute(query).fetchall()
         records = [dg.TableRecord({by: str(value), "rows": count}) for value, count in rows]
-        metadata[f"by_{by}"] = dg.MetadataValue.table(records)
+        if records:
+            metadata[f"by_{by}"] = dg.MetadataValue.table(records)
     return metadata
 
 
@@ -253,6 +256,33 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
     yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
 
 
+@dg.multi_asset(
+    name="changes",
+    specs=[
+        _spec(
+            "changes",
+            "What is otherwise than in the last publication: offers that came and went, prices, leaders, surprises.",
+            [_key("offers"), _key("configurations"), _key("rankings")],
+            {"duckdb", "sql"},
+        )
+    ],
+)
+def changes(context: dg.AssetExecutionContext, build: BuildDatabase, clock: Clock) -> dg.MaterializeResult[Any]:
+    """Fill `ranking.changes`."""
+    with build.writing() as connection:
+        if reason := tables.make_changes(connection, locations().published, clock.now()):
+            context.log.info(f"Nothing to compare with: {reason}")
+        rows = connection.execute(
+            "SELECT kind, coalesce(offer_id, model_id), coalesce(profile, effort, ''), before, after, unit "
+            "FROM ranking.changes ORDER BY kind = 'first_rank' DESC, kind, 2, 3"
+        ).fetchall()
+        metadata = _counted(connection, "changes", "kind")
+    lines = ["| change | of | profile or effort | before | after | unit |", "|---|---|---|---:|---:|---|"]
+    shown = [["" if value is None else str(value) for value in row] for row in rows[:_SHOWN_CHANGES]]
+    metadata["report"] = dg.MetadataValue.md("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in shown)]))
+    return dg.MaterializeResult(metadata=metadata)
+
+
 def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:
     """The first rows of a profile as a Markdown table."""
     lines = [
@@ -270,5 +300,5 @@ def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:
     return "\n".join(lines)
 
 
-ASSETS: list[dg.AssetsDefinition] = [offers, evidence, configurations, profiles, rankings]
+ASSETS: list[dg.AssetsDefinition] = [offers, evidence, configurations, profiles, rankings, changes]
 """Every asset of the rankings."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,7 +19,8 @@ from pipeline.rankings.configurations import Evidence, ModelFacts
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnCalls
 from warehouse import sql
-from warehouse.published import TABLE_OF, TABLES, Table
+from warehouse.connect import DatabaseError, open_reader
+from warehouse.published import SCHEMA, TABLE_OF, TABLES, Table
 from warehouse.published import Profile as PublishedProfile
 
 OfferKey = tuple[str, str | None]
@@ -57,6 +59,41 @@ def make_own_calls(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> N
     """Fill `ranking.own_calls` as of `now` (UTC)."""
     parameters = {"now": now, "half_life_days": OUTCOME_HALF_LIFE_DAYS}
     connection.execute(sql.statement("ranking", "own_calls"), parameters)
+
+
+COMPARED = ("offers", "configurations", "rankings")
+"""Published tables whose changes are told."""
+
+
+def make_changes(connection: duckdb.DuckDBPyConnection, last: Path, now: dt.datetime) -> str | None:
+    """Fill `ranking.changes` by comparing with the publication at `last`.
+
+    Leaves it empty, and returns why, when there is none to compare with.
+    """
+    columns = ", ".join(f"{c.name} {c.sql_type}" for c in contract_table("changes").columns)
+    connection.execute(f"CREATE OR REPLACE TABLE ranking.changes ({columns})")
+    try:
+        # Read rather than attached: another reader in this process would be in the way of an attachment.
+        with open_reader(last) as reader:
+            before = {name: reader.sql(f"FROM {SCHEMA}.{name}").pl() for name in COMPARED}
+    except (FileNotFoundError, DatabaseError) as error:
+        return str(error)
+    lacking = [
+        f"{name}.{column.name}"
+        for name, frame in before.items()
+        for column in contract_table(name).columns
+        if column.name not in frame.columns
+    ]
+    if lacking:
+        return f"the last publication lacks {', '.join(lacking)}"
+    for name, frame in before.items():
+        connection.register(f"last_{name}", frame)
+    try:
+        connection.execute(sql.statement("ranking", "changes"), {"now": now})
+    finally:
+        for name in before:
+            connection.unregister(f"last_{name}")
+    return None
 
 
 def read_models(connection: duckdb.DuckDBPyConnection) -> list[ModelFacts]:

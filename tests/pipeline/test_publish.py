@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 
 from pipeline import checks, publish
+from pipeline.rankings import tables
 from pipeline.rankings.assets import ASSETS as RANKING_ASSETS
 from pipeline.resources import BuildDatabase, Clock
 from tests.pipeline.rankings import small_world
@@ -45,6 +46,7 @@ def ranked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_writer(file) as connection:
         small_world.build(connection)
         rank(connection)
+        tables.make_changes(connection, file.with_name("none.duckdb"), NOW)
     return file
 
 
@@ -199,6 +201,10 @@ def test_damage_is_found_before_it_is_published(places: Locations, damage: str, 
             "'openrouter'; INSERT INTO core.observations VALUES "
             "('openrouter', 'bolt/mid', 'price_out_usd_per_mtok', '', 3.0, '2026-08-01', 'directory')",
             "price_fell_to_zero",
+        ),
+        (
+            "INSERT INTO ranking.changes VALUES ('first_rank', 'bolt/mid', 'x', NULL, 'speed', 2, 1, 'rank', false)",
+            "leader_changed_unexplained",
         ),
     ],
 )
