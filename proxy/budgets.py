@@ -76,6 +76,8 @@ def worst_case_usd(offer: Offer, prompt_tokens: int, output_tokens: int | None) 
     if offer.is_local or offer.is_free:
         return 0.0
     price_in, price_out = offer.price_in_usd_per_mtok, offer.price_out_usd_per_mtok
+    if offer.kind == "embedding":
+        price_out = price_out or 0.0  # it answers with numbers, not tokens
     if price_in is None or price_out is None:
         return None
     most_out = output_tokens or offer.max_output_tokens or _UNKNOWN_OUTPUT_TOKENS

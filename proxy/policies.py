@@ -134,7 +134,7 @@ class Plan:
         found: dict[str, Any] = {}
         if self.key is not None:
             found["key"] = self.key.name
-        if self.lease is not None:
+        if self.reserved_usd:
             found["reserved_usd"] = self.reserved_usd
         if self.answers_for is not None:
             found["answers_for"] = self.answers_for
@@ -347,6 +347,8 @@ class Policies:
             limit = request.limit_tokens * count if request.limit_tokens else None
             for one in islice(candidates(plan.wanted, blocked), attempts):
                 worst = max(worst, worst_case_usd(one.candidate.offer, request.prompt_tokens, limit) or 0.0)
+            if self.hedges is not None and plan.routing.hedge is not False:
+                worst *= 2  # a second candidate may run beside the first
         most_s = self.settings.total_timeout_s + self.settings.drain_timeout_s + 60.0
         try:
             found = await self.ledger.take(key, worst, request.tokens, most_s)

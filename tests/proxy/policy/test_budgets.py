@@ -233,6 +233,7 @@ def test_a_step_that_fails_undoes_its_transaction(store: Store) -> None:
     [
         ({"is_local": True}, None, 0.0),
         ({}, 100, None),
+        ({"kind": "embedding", "price_in_usd_per_mtok": 1.0}, None, 0.0014),
         ({"price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 10.0}, 1000, 0.0114),
         ({"price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 10.0, "max_output_tokens": 500}, 1000, 0.0064),
         ({"price_in_usd_per_mtok": 1.0, "price_out_usd_per_mtok": 10.0, "max_output_tokens": 500}, None, 0.0064),

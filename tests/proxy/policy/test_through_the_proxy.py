@@ -472,11 +472,12 @@ async def test_a_real_client_reads_over_the_seam_of_a_broken_stream(tmp_path: Pa
 
 async def test_a_slow_first_candidate_is_raced_within_the_budget(tmp_path: Path) -> None:
     """After its own expected time, here a second; the slow upstream sees its call cancelled."""
-    async with place(tmp_path, hedge_share=1.0) as at:
+    async with place(tmp_path, hedge_share=1.0, keys=row("alice", budget_usd_per_day=1.0)) as at:
         at.up["one"].script("*", stall_before_headers())
-        raced = await at.ask()
+        raced = await at.ask("sk-alice", max_tokens=1_000)
         assert said(raced) == "I am two"
-        record = await at.decision(raced)
+        record = await at.decision(raced, "sk-alice")
+        assert record["reserved_usd"] == pytest.approx(2 * 0.004, rel=0.01)
         assert record["hedge"] == "asked two:two beside it; the second answered"
         await asyncio.wait_for(at.up["one"].calls[0].ended.wait(), 5)
 
