@@ -90,11 +90,14 @@ class Wishes:
             model_id = one.candidate.offer.model_id
             if model_id not in seen:
                 seen.add(model_id)
-                wider.extend(
-                    one._replace(candidate=free, rank=None)
+                known = {
+                    (free.offer.offer_id, free.effort): free
                     for free in snapshot.candidates_of.get(model_id, ())
-                    if free.offer.is_free and free.offer.is_callable and free.effort == one.candidate.effort
-                )
+                    if free.offer.is_free and free.offer.is_callable
+                }
+                for offer_id in dict.fromkeys(offer_id for offer_id, _ in known):
+                    free = known.get((offer_id, one.candidate.effort)) or known[offer_id, None]
+                    wider.append(one._replace(candidate=free, rank=None))
             wider.append(one)
         return wider
 

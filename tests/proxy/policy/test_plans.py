@@ -1,0 +1,112 @@
+"""What a call's wishes make of its route, on a snapshot in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.clock import SystemClock
+from proxy.difficulty import Assessment
+from proxy.errors import NotAllowedError
+from proxy.keys import Key
+from proxy.metrics import Metrics
+from proxy.policies import CALLER, Plan, Policies
+from proxy.request import read_chat
+from proxy.routing import candidates
+from proxy.settings import Settings
+from tests.proxy.hand import indexed
+from tests.proxy.publication import offer, world
+
+PAID = offer("a/model", upstream="openrouter", upstream_model="a/model")
+FREE = offer("a/model", upstream="openrouter", upstream_model="a/model:free", variant="free", is_free=True)
+OTHER = offer("b/model", upstream="openrouter", upstream_model="b/model")
+TRAINS = offer("b/model", upstream="openrouter", upstream_model="b/model", host_tag="cheap", may_train_on_prompts=True)
+SNAPSHOT = indexed([*world((PAID, OTHER)), FREE, TRAINS], "openrouter")
+MEDIUM = Assessment(difficulty=0.5, band="medium", confidence=1.0, category="chat", features=())
+
+
+def plan(headers: dict[bytes, bytes] | None = None, policies: Policies | None = None, **body: Any) -> Plan:
+    request = read_chat(json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], **body}).encode())
+    made = policies or worker()
+    return made.plan(request, headers or {}, SNAPSHOT, MEDIUM, lambda _: None)
+
+
+def worker(**settings: Any) -> Policies:
+    return Policies.load(Settings(**settings), {}, Path("/nowhere"), SystemClock(), Metrics(), SNAPSHOT.accounts)
+
+
+def order(found: Plan) -> list[str]:
+    return [one.candidate.offer.offer_id for one in candidates(found.wanted, lambda _: None)]
+
+
+def test_free_offers_come_first_only_when_they_are_let_in() -> None:
+    """The ranking leaves them out, since they may cost in other ways; a request may decide otherwise."""
+    assert order(plan()) == ["openrouter:a/model", "openrouter:b/model"]
+    assert order(plan(routing={"allow_free": True})) == [
+        "openrouter:a/model:free",
+        "openrouter:a/model",
+        "openrouter:b/model",
+    ]
+    assert order(plan(model="a/model:free")) == ["openrouter:a/model:free"]
+
+
+def test_hosts_that_train_answer_a_named_model_only_where_that_is_allowed() -> None:
+    """By the setting, or by the request itself."""
+    assert order(plan(model="b/model")) == ["openrouter:b/model"]
+    assert order(plan(model="b/model", provider={"data_collection": "allow"})) == [
+        "openrouter:b/model",
+        "openrouter:b/model@cheap",
+    ]
+    allowed = worker(data_collection="allow")
+    assert order(plan(policies=allowed, model="b/model")) == ["openrouter:b/model", "openrouter:b/model@cheap"]
+
+
+def test_a_plain_call_has_no_policy_in_its_way() -> None:
+    """Nothing is filtered or sorted for those who ask for nothing."""
+    found = plan()
+
+    assert found.wanted.policy is None
+    assert found.wanted.first is None
+    assert found.record() == {}
+
+
+def test_a_key_limits_profiles_and_models() -> None:
+    """And has its own default where the common one is not for it."""
+    token = CALLER.set(Key("alice", "0" * 64, profiles=("budget",), models=("b/*",)))
+    try:
+        found = plan()
+        assert found.wanted.profile == "budget"
+        assert order(found) == ["openrouter:b/model"]
+        with pytest.raises(NotAllowedError, match="alice may use budget, not balanced"):
+            plan(model="auto:balanced")
+    finally:
+        CALLER.reset(token)
+
+
+def test_sealed_thoughts_bind_a_session_to_their_model() -> None:
+    """Even when the profile would rather have another."""
+    policies = worker()
+    headers = {b"x-session-id": b"s1"}
+    first = plan(headers, policies)
+    assert first.session is not None
+    policies.sessions.note(first.session, OTHER, None, policies.clock.monotonic(), 10, 10, 0, 10)
+    thought = {"type": "reasoning.encrypted", "data": "sealed"}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "hm", "reasoning_details": [thought]},
+        {"role": "user", "content": "go on"},
+    ]
+    bound = plan(headers, policies, messages=messages)
+
+    assert order(bound) == ["openrouter:b/model"]
+    assert order(plan({b"x-session-id": b"s2"}, policies, messages=messages))[0] == "openrouter:a/model"
+
+
+def test_difficulty_is_the_callers_to_override() -> None:
+    """A number is the difficulty, `off` is the middle."""
+    assert plan(routing={"difficulty": 0.1}).assessment.band == "easy"
+    assert plan(routing={"difficulty": 1}).assessment.band == "hard"
+    assert plan(routing={"difficulty": "off"}).assessment.band == "medium"
