@@ -6,7 +6,9 @@ The `orchestrator` command starts this. Heavy imports are inside the commands: w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     why.add_argument("left", help="source:record_id, or a record id")
     why.add_argument("right", help="source:record_id, or a record id")
     why.add_argument("--chart", default="", help="write Splink's waterfall chart to this HTML file")
+    resolving = commands.add_parser("resolve", help="which models a local server's names stand for")
+    resolving.add_argument("--build", default="", help="build database to read; the configured one when not given")
+    resolving.add_argument("names", nargs="+", help="as the server lists them: llama3.1:8b-instruct-q4_K_M")
     benching = commands.add_parser("bench", help="link N generated records with known truth and measure it")
     _reads_records(benching)
     benching.add_argument("target", nargs="?", default="linkage", choices=["linkage"])
@@ -45,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--until", default="2026-03-31", help="use recordings up to this day")
     training.add_argument("--dry-run", action="store_true", help="show the difference, write nothing")
     chosen = parser.parse_args(arguments)
-    run = {"evaluate": _evaluate, "why": _why, "bench": _bench, "train": _train}[chosen.command]
+    run = {"evaluate": _evaluate, "why": _why, "resolve": _resolve, "bench": _bench, "train": _train}[chosen.command]
     return run(chosen)
 
 
@@ -63,16 +68,32 @@ def _records(chosen: argparse.Namespace) -> pl.DataFrame:
     import polars as pl
 
     from pipeline.entities import read, recordings
-    from warehouse.connect import locations
 
     if chosen.directory:
         held = recordings.records_until(Path(chosen.directory), dt.date.fromisoformat(chosen.until))
     else:
-        path = Path(chosen.build) if chosen.build else locations().build
-        if not path.exists():
-            raise SystemExit(f"There is no build database at {path}. Run: orchestrator refresh")
-        held = read.records_of_build(path)
+        with _opened(chosen) as connection:
+            held = read.records(connection)
     return held.filter(~pl.col("record_id").str.starts_with("~"))
+
+
+@contextlib.contextmanager
+def _opened(chosen: argparse.Namespace) -> Iterator[Any]:
+    """The build database. Says what to do where there is none, or where a refresh is writing it."""
+    from pathlib import Path
+
+    from warehouse.connect import DatabaseError, locations, open_writer
+
+    path = Path(chosen.build) if chosen.build else locations().build
+    if not path.exists():
+        raise SystemExit(f"There is no build database at {path}. Run: orchestrator refresh")
+    try:
+        with open_writer(path) as connection:
+            yield connection
+    except DatabaseError as error:
+        raise SystemExit(
+            f"{path} cannot be opened now; a refresh may be writing it. Try again later. ({error})"
+        ) from error
 
 
 def _with_local(held: pl.DataFrame, cases: list[Case]) -> pl.DataFrame:
@@ -145,6 +166,18 @@ def _why(chosen: argparse.Namespace) -> int:
         explain.write_waterfall(held, told, chosen.chart)
         print(f"\nchart: {chosen.chart}")
     return 0
+
+
+def _resolve(chosen: argparse.Namespace) -> int:
+    from pipeline.entities import pins, read, resolve
+
+    with _opened(chosen) as connection:
+        known, model_ids = read.records(connection), read.previous_ids(connection)
+    known = known.remove(known["record_id"].str.starts_with("~"))
+    found = resolve.resolve(chosen.names, known, model_ids, pins=pins.load())
+    for name, model_id in found.items():
+        print(f"{name}\t{model_id or '(no known model)'}")
+    return 0 if all(found.values()) else 1
 
 
 def _bench(chosen: argparse.Namespace) -> int:

@@ -38,12 +38,15 @@ KINDS = {"records": {"duckdb", "polars"}, "pairs": {"splink", "duckdb"}}
 CHECKS = {
     "pins_name_known_records": ("model_records", "Every pin names records that some source has."),
     "no_cluster_contradicts_itself": ("model_records", "No model holds two dates, sizes or stages."),
+    "blocking_is_bounded": ("pairs", "The pairs compared stay in step with the units they come from."),
     "hand_checked_pairs_hold": ("model_records", "Precision and recall on the hand-checked pairs are above the floor."),
 }
 
 
 PRECISION_FLOOR = 0.995
 RECALL_FLOOR = 0.97
+PAIRS_PER_UNIT = 20
+"""More pairs a unit than this mean that a blocking rule has lost its grip on names of a new kind."""
 
 
 def key(table: str) -> dg.AssetKey:
@@ -137,6 +140,7 @@ class Refreshed:
             return {"models_in_several_sources": several}
         if table == "pairs":
             return {
+                "pairs_compared": self.linked.compared,
                 "links_used": len(self.linked.clusters.used),
                 "links_refused_by_a_constraint": len(self.linked.clusters.refused),
                 "match_weights": dg.MetadataValue.md(review.distribution(self.linked.pairs)),
@@ -288,6 +292,14 @@ def _checks(refreshed: Refreshed, held: pins.Pins) -> Iterator[dg.AssetCheckResu
         passed=wrong.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"clusters": wrong["cluster_id"].to_list()[:50]},
+    )
+    linked = refreshed.linked
+    yield dg.AssetCheckResult(
+        asset_key=key("pairs"),
+        check_name="blocking_is_bounded",
+        passed=linked.compared <= PAIRS_PER_UNIT * max(linked.units.height, 100),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"pairs_compared": linked.compared, "units_compared": linked.units.height},
     )
     yield _hand_checked(refreshed)
 

@@ -150,7 +150,7 @@ def run(made: Made, model: linkage.TrainedModel | None = None, threads: int = 2)
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_memory_mib=usage / 1024,
-        comparisons=linked.pairs.height,
+        comparisons=linked.compared,
         units=linked.records["unit_id"].n_unique(),
         precision=both / predicted if predicted else 1.0,
         recall=both / wanted if wanted else 1.0,

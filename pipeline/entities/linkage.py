@@ -63,6 +63,8 @@ class Linkage:
     """Units that were candidates for judgement; see `candidate_units.sql`."""
     pairs: pl.DataFrame
     """Scored pairs of units: unique_id_l, unique_id_r, match_weight, match_probability, mw_* per comparison."""
+    compared: int
+    """Pairs that blocking brought together, those too unlikely to keep among them."""
     clusters: clustering.Clusters
     pinned_units: frozenset[str]
 
@@ -124,11 +126,11 @@ class Workbench:
         frame: pl.DataFrame = self.connection.sql(f"FROM {name}").pl()
         return frame
 
-    def score(self, settings: dict[str, Any], threshold_match_probability: float | None = None) -> pl.DataFrame:
-        """Scored pairs of candidate units, by unique ids."""
+    def score(self, settings: dict[str, Any]) -> pl.DataFrame:
+        """Scored pairs of candidate units that blocking brings together, by unique ids."""
         if self.connection.execute("SELECT count(*) FROM candidate_units").fetchall()[0][0] < 2:
             return pl.DataFrame(schema=NO_PAIRS)
-        predicted = self.linker(settings).inference.predict(threshold_match_probability=threshold_match_probability)
+        predicted = self.linker(settings).inference.predict()
         pairs: pl.DataFrame = predicted.as_duckdbpyrelation().pl()
         return pairs.sort("unique_id_l", "unique_id_r")
 
@@ -168,7 +170,7 @@ def link(
     model = model or TrainedModel.load()
     bench = Workbench(records, pins, threads)
     try:
-        pairs = bench.score(model.settings, KEPT_PROBABILITY)
+        pairs = bench.score(model.settings)
         settled = bench.connection.sql(
             "SELECT signed.* EXCLUDE (signature, refs, is_pretrained, is_reuploader), units.unique_id AS unit_id "
             "FROM signed JOIN unit_of_record USING (source, record_id) JOIN units USING (unit_key)"
@@ -176,10 +178,13 @@ def link(
         units = bench.table("candidate_units")
     finally:
         bench.close()
-    return assemble(settled, units, pairs, model.threshold_match_probability, bench.pins)
+    kept = pairs.filter(pl.col("match_probability") >= KEPT_PROBABILITY)
+    return assemble(settled, units, kept, pairs.height, model.threshold_match_probability, bench.pins)
 
 
-def assemble(settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, threshold: float, pins: Pins) -> Linkage:
+def assemble(
+    settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, compared: int, threshold: float, pins: Pins
+) -> Linkage:
     """Clusters from scored pairs at a threshold."""
     above = pairs.filter(pl.col("match_probability") >= threshold)
     links = [
@@ -204,6 +209,7 @@ def assemble(settled: pl.DataFrame, units: pl.DataFrame, pairs: pl.DataFrame, th
         records=settled.sort("source", "record_id"),
         units=units,
         pairs=pairs,
+        compared=compared,
         clusters=clusters,
         pinned_units=frozenset(end for pair in same for end in pair),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import polars as pl
 
@@ -55,11 +53,3 @@ def past_changes(connection: duckdb.DuckDBPyConnection) -> list[Change]:
         "ORDER BY changed_at, old_model_id, new_model_id"
     ).fetchall()
     return [Change(*row) for row in rows]
-
-
-def records_of_build(path: Path) -> pl.DataFrame:
-    """Records of a build file, for the command line."""
-    from warehouse.connect import open_writer
-
-    with open_writer(path) as connection:
-        return records(connection)

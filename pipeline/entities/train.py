@@ -128,4 +128,4 @@ def choose_threshold(curve: list[dict[str, float]]) -> float:
 def at_threshold(linked: Linkage, threshold: float) -> Linkage:
     """The same pairs clustered at another threshold."""
     settled = linked.records.drop("cluster_id")
-    return assemble(settled, linked.units, linked.pairs, threshold, Pins())
+    return assemble(settled, linked.units, linked.pairs, linked.compared, threshold, Pins())
