@@ -93,6 +93,7 @@ export async function* events(response) {
 
 /** An error in words for people. */
 export function inWords(error) {
+  if (error instanceof ApiError && error.status === 401) return 'Locked: this proxy shows nothing and calls nothing without its key.';
   if (error instanceof ApiError) return error.message;
   if (error instanceof TypeError) return 'The proxy does not answer. Is it still running?';
   return error.message || String(error);

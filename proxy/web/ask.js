@@ -19,6 +19,8 @@ const FILTERS = {
   breaker: 'rest after failures',
 };
 
+const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
+
 export class Ask {
   #rankings;
   #stop = null;
@@ -49,6 +51,7 @@ export class Ask {
   /** Offer these profiles. */
   profiles({ data, default: first }) {
     const select = byId('ask-profile');
+    select.disabled = false;
     const before = select.value || first;
     select.replaceChildren(...data.map((one) => h('option', { value: one.id, selected: one.id === before }, one.id.replaceAll('_', ' '))));
   }
@@ -104,7 +107,7 @@ export class Ask {
       ),
       ...(found.problem ? [h('p', { class: 'notice' }, h('b', {}, 'None of them can be called yet. '), found.problem)] : []),
       first ? this.#chosen(first, found) : h('p', { class: 'notice bad' }, 'No candidate is left.'),
-      ...(others.length ? [this.#alternatives(others, weights, candidates.length)] : []),
+      ...(others.length ? [this.#alternatives(others, weights, found.considered - sum(found.removed))] : []),
       this.#skipped(found),
     );
   }
@@ -148,7 +151,7 @@ export class Ask {
   }
 
   #skipped({ removed, rejected, considered }) {
-    const total = Object.values(removed).reduce((sum, one) => sum + one, 0);
+    const total = sum(removed);
     if (!total) return h('p', { class: 'hint' }, `All ${count(considered)} candidates may be tried.`);
     return h(
       'details',
@@ -157,8 +160,11 @@ export class Ask {
       Object.keys(removed).map((word) => {
         const of = rejected.filter((one) => one.filter === word);
         const reasons = Map.groupBy(of, (one) => one.reason);
-        return h('ul', {}, [...reasons].slice(0, 12).map(([reason, list]) =>
-          h('li', {}, h('b', {}, reason), h('span', { class: 'hint' }, ` ${list.slice(0, 4).map((one) => this.#rankings.nameOf(one.model)).join(', ')}${list.length > 4 ? ` and ${list.length - 4} more` : ''}`))));
+        return h('ul', {}, [...reasons].slice(0, 12).map(([reason, list]) => {
+          const names = [...new Set(list.map((one) => this.#rankings.nameOf(one.model)))];
+          const rest = names.length > 4 ? ` and ${names.length - 4} more` : '';
+          return h('li', {}, h('b', {}, reason), h('span', { class: 'hint' }, ` ${names.slice(0, 4).join(', ')}${rest}`));
+        }));
       }),
     );
   }

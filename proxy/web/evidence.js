@@ -22,6 +22,7 @@ const REASONS = {
 const METRICS = {
   price_in_usd_per_mtok: 'prompt price',
   price_out_usd_per_mtok: 'completion price',
+  price_reasoning_usd_per_mtok: 'reasoning price',
   context_tokens: 'context',
   latency_p50_ms: 'median latency',
   throughput_p50_tokens_per_s: 'median speed',
@@ -115,11 +116,11 @@ export class Evidence {
         'table',
         { class: 'signals' },
         h('caption', {}, 'Rests on'),
-        h('tbody', {}, of.slice(0, MOST).map((one) =>
+        h('tbody', {}, of.slice(0, MOST).map((one, i) =>
           h(
             'tr',
             {},
-            h('th', { scope: 'row' }, one.signal),
+            h('th', { scope: 'row' }, h('span', { class: of[i - 1]?.signal === one.signal ? 'unseen' : null }, one.signal)),
             h('td', {}, (UNITS[one.unit] ?? String)(one.value), h('span', { class: 'hint' }, one.effort && one.effort !== row.effort ? `${one.basis}, at effort ${one.effort}` : one.basis)),
             h('td', {}, sourceName(one.source), h('span', { class: 'hint' }, `${METRICS[one.metric] ?? one.metric.replaceAll('_', ' ')}, ${day(one.observed_at)}`)),
           ),

@@ -6,7 +6,7 @@ import { Ask } from './ask.js';
 import { Decisions } from './decisions.js';
 import { byId } from './dom.js';
 import { Rankings } from './rankings.js';
-import { showFigures, showHealth, showState } from './status.js';
+import { showFigures, showHealth, showNoFigures, showState } from './status.js';
 
 const EVERY_MS = 5000;
 const AT_MOST_MS = 60000;
@@ -94,4 +94,5 @@ byId('key').addEventListener('click', () => {
   } else refresh();
 });
 
+showNoFigures();
 refresh();

@@ -1,7 +1,7 @@
 // How the proxy is: figures since it started, the publication and its sources, upstreams, breakers.
 
 import { byId, h } from './dom.js';
-import { age, count, duration, plural, sourceName, tokens, usd } from './format.js';
+import { age, count, DASH, duration, plural, sourceName, tokens, usd } from './format.js';
 
 /** Sources older than this are said to be old; the fastest are refreshed hourly, the slowest daily. */
 const OLD_S = { openrouter: 6 * 3600 };
@@ -10,6 +10,11 @@ const ORIGINS = { live: 'live', cache: 'last good copy', directory: 'from a dire
 
 function figure(term, value, note, isBad = false) {
   return h('div', { class: isBad ? 'bad' : null }, h('dt', {}, term), h('dd', {}, value), h('dd', { class: 'note' }, note));
+}
+
+/** Before anything is known. */
+export function showNoFigures() {
+  byId('figures').replaceChildren(...['Publication', 'Calls', 'Failed', 'Failovers', 'Spent', 'Saved'].map((term) => figure(term, DASH, '')));
 }
 
 /** `nameOf` gives a model's name for people. */

@@ -221,7 +221,7 @@ async def test_the_key_is_asked_for_and_kept_in_memory_only(chromium: Browser, t
         await page.reload()
         await expect(dialog).to_be_visible()
         await page.keyboard.press("Escape")
-        await expect(page.locator("#trouble")).to_contain_text("key")
+        await expect(page.locator("#trouble")).to_contain_text("Locked")
         await page.get_by_role("button", name="Enter key").click()
         await expect(dialog).to_be_visible()
 
