@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy import continuation
-from proxy.admission import Admission
+from proxy.admission import Admission, Places
 from proxy.annotations import annotated
 from proxy.answers import StreamScanner, read_completion, usage_of
 from proxy.attempts import Attempt, Call, OutcomeSink
@@ -149,18 +149,17 @@ class Failover:
                 continue
             place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
             if place is not None and not place.take_now():
+                upstream = candidate.offer.upstream
                 client = plan.key.name if plan is not None and plan.key is not None else ""
-                if candidate.offer.upstream in full or not await place.take(client, call.deadline):
-                    full.add(candidate.offer.upstream)
-                    call.skipped.append((ranked, f"{candidate.offer.upstream} is at its limit of {place.places} calls"))
+                if upstream in full:
                     continue
-            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic(), is_forced=turn.is_forced)
-            if tickets is None:
-                if place is not None:
-                    place.give_back()
+                if not await place.take(client, call.deadline):
+                    full.add(upstream)
+                    call.skipped.append((ranked, f"{upstream} is at its limit of {place.places} calls"))
+                    continue
+            attempt = self._begin(call, ranked, place, is_forced=turn.is_forced)
+            if attempt is None:
                 continue
-            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
-            attempt.place = place
             try:
                 if self._hedges is None or plan is None or plan.routing.hedge is False:
                     return await self._attempt(attempt, turn.repairs)
@@ -249,28 +248,37 @@ class Failover:
 
     def _second(self, first: Attempt, spent: set[str], hedges: HedgeBudget) -> Attempt | None:
         """The best candidate that is worth asking beside the first, ready to be asked; None where there is none."""
-        call = first.call
-        for ranked in candidates(call.wanted, self.blocked):
+        for ranked in candidates(first.call.wanted, self.blocked):
             candidate = ranked.candidate
             is_spent = not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate)))
             if is_spent or is_worth_it(first.ranked.candidate, candidate) is not None:
                 continue
-            place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
-            if place is not None and not place.take_now():
-                continue
-            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic())
-            if tickets is None or not hedges.spend():
-                for ticket in tickets or ():
-                    ticket.breaker.abandoned(ticket)
-                if place is not None:
-                    place.give_back()
-                if tickets is None:
-                    continue
+            if not hedges.has_leave:
                 return None
-            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
-            attempt.place = place
-            return attempt
+            attempt = self._begin_now(first.call, ranked)
+            if attempt is not None:
+                hedges.spend()
+                return attempt
         return None
+
+    def _begin_now(self, call: Call, ranked: Ranked) -> Attempt | None:
+        """An attempt at a candidate, unless its upstream has no free place or a breaker is open."""
+        place = None if self._admission is None else self._admission.of(ranked.candidate.offer.upstream)
+        if place is not None and not place.take_now():
+            return None
+        return self._begin(call, ranked, place)
+
+    def _begin(self, call: Call, ranked: Ranked, place: Places | None, *, is_forced: bool = False) -> Attempt | None:
+        """An attempt that holds the place it was given; None, and the place given back, where a breaker is open."""
+        keys = ranked.candidate.breaker_keys
+        tickets = self._breakers.acquire(keys, self._clock.monotonic(), is_forced=is_forced)
+        if tickets is None:
+            if place is not None:
+                place.give_back()
+            return None
+        attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+        attempt.place = place
+        return attempt
 
     def _close_books(self, attempt: Attempt, error: _NotTriedError | RefusedError | AttemptError) -> None:
         """Record how an attempt failed, and against whom it counts."""
@@ -532,16 +540,10 @@ class Failover:
                 return None
             if candidate.endpoint_key in tried or not continuation.accepts_prefill(candidate):
                 continue
-            place = None if self._admission is None else self._admission.of(candidate.offer.upstream)
-            if place is not None and not place.take_now():
+            attempt = self._begin_now(call, ranked)
+            if attempt is None:
                 continue
-            tickets = self._breakers.acquire(candidate.breaker_keys, self._clock.monotonic())
-            if tickets is None:
-                if place is not None:
-                    place.give_back()
-                continue
-            attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
-            attempt.place, attempt.heard = place, continuation.Heard(heard.text)
+            attempt.heard = continuation.Heard(heard.text)
             try:
                 return await self._attempt(attempt, (), continuation.continued(call.request, candidate, heard.text))
             except (_NotTriedError, RefusedError, AttemptError) as error:

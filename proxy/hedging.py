@@ -57,9 +57,14 @@ class HedgeBudget:
         """A call has begun."""
         self._saved = min(self._most_saved, self._saved + self._share)
 
+    @property
+    def has_leave(self) -> bool:
+        """Whether an extra call may be made now."""
+        return self._saved >= 1.0 - 1e-9
+
     def spend(self) -> bool:
-        """Take leave of one extra call."""
-        if self._saved < 1.0 - 1e-9:
+        """Make an extra call; False, and nothing spent, where there is no leave."""
+        if not self.has_leave:
             return False
         self._saved -= 1.0
         self.spent += 1
