@@ -31,7 +31,7 @@ MODEL_FILE = Path(__file__).parent / "linkage_model.json"
 PARSED_COLUMNS = (
     "source", "record_id", "vendor", "family_vendor", "words", "tier", "modality", "training", "version",
     "revision", "size", "size_b", "active_b", "active", "context", "date", "date_y", "date_m", "date_d", "stage",
-    "preview", "mode", "mode_in_brackets", "effort", "variant", "quantization", "is_garbage", "is_official",
+    "preview", "mode", "mode_in_brackets", "effort", "variant", "quantization", "order", "is_garbage", "is_official",
     "is_mirror", "is_reuploader", "is_pretrained", "params_b", "released_on", "first_seen_on", "last_seen_on", "refs",
 )
 # fmt: on
@@ -78,9 +78,11 @@ class Workbench:
         if threads:
             self.connection.execute(f"SET threads = {threads}")
         self.connection.execute(statement("entity", "linkage_macros"))
-        self.connection.register("parsed_frame", take_apart(records).select(PARSED_COLUMNS))
+        parsed = take_apart(records).select(PARSED_COLUMNS).rename({"order": "name_order"})
+        self.connection.register("parsed_frame", parsed)
         self.connection.execute("CREATE TABLE parsed AS FROM parsed_frame ORDER BY source, record_id")
         self.connection.unregister("parsed_frame")
+        del parsed
         for step, done in (
             ("settled_modes", "parsed"),
             ("settled_stages", "settled_modes"),
@@ -172,7 +174,8 @@ def link(
     try:
         pairs = bench.score(model.settings)
         settled = bench.connection.sql(
-            "SELECT signed.* EXCLUDE (signature, refs, is_pretrained, is_reuploader), units.unique_id AS unit_id "
+            "SELECT signed.* EXCLUDE (signature, name_order, refs, is_pretrained, is_reuploader), "
+            "units.unique_id AS unit_id "
             "FROM signed JOIN unit_of_record USING (source, record_id) JOIN units USING (unit_key)"
         ).pl()
         units = bench.table("candidate_units")

@@ -57,6 +57,9 @@ class NameParts(NamedTuple):
     effort: str
     variant: str
     quantization: str
+    order: str
+    """Words and numbers in the order they stand, without company, format and noise: tells two repositories of one
+    author apart that say the same in another order or say it twice."""
     is_garbage: bool
     """Holds no word or number that could name a model."""
 
@@ -213,7 +216,7 @@ _ACTIVE = re.compile(r"^a(\d+(?:\.\d+)?)(b|m)$")
 _EFFECTIVE = re.compile(r"^e(\d+(?:\.\d+)?)b$")
 _BOTH_SIZES = re.compile(r"^(\d+(?:\.\d+)?)a(\d+(?:\.\d+)?)b$")
 _CONTEXT = re.compile(r"^(\d+)k$")
-_EXPERT_COUNT = re.compile(r"^\d+e$")
+_EXPERT_COUNT = re.compile(r"^\d{2,3}e$")
 _QUANT = re.compile(r"^(?:[it]?q\d\w*|w\d+a\d+\w*|\d+(?:\.\d+)?bits?|[48]bpw|\d+(?:\.\d+)?bpw|g\d{2,3}|gs\d{2,3})$")
 _VERSION = re.compile(r"^v(\d+(?:\.\d+)*)([a-z]?)$")
 _NUMBER = re.compile(r"^\d+(?:\.\d+)*$")
@@ -479,6 +482,8 @@ def parse(name: str, source: str, organization: str = "") -> NameParts:
     return _assemble(draft, is_too_long=len(name) > LONGEST_NAME)
 
 
+_UNTELLING = {*words_of.VENDOR_WORDS, *words_of.NOISE}
+
 _KNOWN_WORDS = {
     *words_of.TUNED,
     *words_of.BASE,
@@ -497,6 +502,7 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
     modalities: set[str] = set()
     trainings: set[str] = set()
     versions: list[str] = []
+    own_versions: list[str] = []
     revision = size = context = stage = ""
     size_b: float | None = None
     active_b: float | None = None
@@ -525,8 +531,10 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
                 words.add(value)
         elif kind == "version":
             # a family's number said twice is one; a "v2" of its own is another version even beside "llama 2"
-            if value[0] == "v" or value not in versions:
-                versions.append(value.lstrip("v"))
+            if value[0] == "v":
+                own_versions.append(value[1:])
+            elif value not in versions:
+                versions.append(value)
         elif kind == "size":
             if size_b is None or float(value) > size_b:
                 size, size_b = value, float(value)
@@ -540,7 +548,7 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
         elif kind == "revision":
             revision = value
     if not words:
-        words.update(vendor_words[:1] if not (tiers or versions) or vendor_words else ())
+        words.update(vendor_words[:1])
         if draft.mode in words_of.AMBIGUOUS_TIERS and not words:
             tiers.add(draft.mode)
             draft.mode = ""
@@ -554,7 +562,7 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
         tier=" ".join(sorted(tiers)),
         modality=" ".join(sorted(modalities)),
         training=" ".join(sorted(trainings)),
-        version=" ".join(sorted(versions)),
+        version=" ".join(sorted(versions + own_versions)),
         revision=revision,
         size=size,
         size_b=size_b,
@@ -568,7 +576,8 @@ def _assemble(draft: _Draft, is_too_long: bool) -> NameParts:
         effort="-".join(dict.fromkeys(draft.effort)),
         variant=draft.variant,
         quantization="-".join(dict.fromkeys(draft.quantization)),
-        is_garbage=is_too_long or not (words or tiers or versions),
+        order=" ".join(value for _, value in draft.pieces if value not in _UNTELLING),
+        is_garbage=is_too_long or not (words or tiers or versions or own_versions),
     )
 
 

@@ -23,7 +23,8 @@ SELECT
   CASE WHEN mode <> '' AND NOT is_own AND NOT is_tier AND NOT is_word THEN concat_ws('-', mode, nullif(effort, '')) ELSE effort END AS effort
 FROM (
   SELECT keyed.*,
-    keyed.mode <> '' AND (own.mode IS NOT NULL OR (own_at_any_date.mode IS NOT NULL AND (plain.undated_key IS NULL OR NOT mode_in_brackets))) AS is_own,
+    -- a repository is always a checkpoint
+    keyed.mode <> '' AND (keyed.source = 'huggingface' OR own.mode IS NOT NULL OR (own_at_any_date.mode IS NOT NULL AND (plain.undated_key IS NULL OR NOT mode_in_brackets))) AS is_own,
     keyed.mode IN ('max', 'medium')
       AND (own.mode IS NOT NULL OR own_at_any_date.mode IS NOT NULL OR plain.undated_key IS NULL) AS is_tier,
     keyed.mode = 'instant' AND plain.undated_key IS NULL AS is_word

@@ -19,16 +19,21 @@ WHERE source = 'huggingface' AND is_official AND quantization = '' AND NOT is_ga
 
 CREATE OR REPLACE TABLE unit_of_record AS
 WITH by_signature AS (SELECT signature, list_sort(list(anchor)) AS anchors FROM anchors GROUP BY signature),
+-- two repositories of one author are two models, even where they say the same in another order
+doubled AS (
+  SELECT signature, vendor AS owner, arg_min(name_order, (length(name_order), name_order)) AS main_order FROM signed
+  WHERE source = 'huggingface' AND quantization = '' AND NOT is_mirror
+  GROUP BY signature, vendor HAVING count(DISTINCT name_order) > 1
+),
 originals AS (
   SELECT signature, min(vendor) AS only_author FROM signed
   WHERE source = 'huggingface' AND quantization = '' AND NOT is_mirror
   GROUP BY signature HAVING count(DISTINCT vendor) = 1
-)
-SELECT signed.source, signed.record_id,
-  signed.source = 'huggingface' AND quantization = '' AND only_author IS NOT NULL AS is_only_author,
-  CASE
-    WHEN is_garbage THEN concat('garbage|', signed.source, ':', signed.record_id)
-    ELSE concat(signature, '|', CASE
+),
+owned AS (
+  SELECT signed.source, record_id, signature, is_garbage, name_order,
+    signed.source = 'huggingface' AND quantization = '' AND only_author IS NOT NULL AS is_only_author,
+    CASE
       WHEN list_contains(anchors, vendor) THEN vendor
       WHEN signed.source <> 'huggingface' AND vendor <> '' THEN vendor
       WHEN signed.source <> 'huggingface' THEN CASE
@@ -41,8 +46,17 @@ SELECT signed.source, signed.record_id,
       WHEN (quantization <> '' OR is_mirror) AND len(anchors) = 1 THEN anchors[1]
       WHEN (quantization <> '' OR is_mirror) AND only_author IS NOT NULL THEN only_author
       WHEN (quantization <> '' OR is_mirror) AND family_vendor <> '' AND training = '' THEN family_vendor
-      ELSE vendor END)
+      ELSE vendor
+    END AS owner
+  FROM signed
+  LEFT JOIN by_signature USING (signature)
+  LEFT JOIN originals USING (signature)
+)
+SELECT source, record_id, is_only_author,
+  CASE
+    WHEN is_garbage THEN concat('garbage|', source, ':', record_id)
+    WHEN main_order IS NULL THEN concat(signature, '|', owner)
+    WHEN source = 'huggingface' THEN concat(signature, '|', name_order, '|', owner)
+    ELSE concat(signature, '|', main_order, '|', owner)
   END AS unit_key
-FROM signed
-LEFT JOIN by_signature USING (signature)
-LEFT JOIN originals USING (signature);
+FROM owned LEFT JOIN doubled USING (signature, owner);
