@@ -47,6 +47,7 @@ class Breaker:
         "_window_from",
         "failures",
         "generation",
+        "is_bidden",
         "is_open",
         "key",
         "reason",
@@ -58,6 +59,8 @@ class Breaker:
         self.key = key
         self._rule = rule
         self.is_open = False
+        self.is_bidden = False
+        """The rest was asked for, by the upstream or by a person: nobody should try meanwhile."""
         self.failures = 0
         self.generation = 0
         self.reason: str | None = None
@@ -128,12 +131,13 @@ class Breaker:
         self._turn(now)
         self.is_open = True
         self.reason = reason
+        self.is_bidden = rest_s is not None
         self.until = now + (self._cooldown_s if rest_s is None else rest_s)
 
     def close(self, now: float) -> None:
         """Close it and forget what was counted."""
         self._turn(now)
-        self.is_open = False
+        self.is_open = self.is_bidden = False
         self.reason = None
         self.until = 0.0
         self._cooldown_s = self._rule.cooldown_s

@@ -50,6 +50,9 @@ _MOST_HELD_BYTES = 1024 * 1024
 _MOST_REPAIRS = 2
 """A request that one upstream refuses again and again is better off elsewhere."""
 
+_LOST = ("disconnected", "connection")
+"""Causes of the wire that end with the connection they happened on."""
+
 FAILURES: dict[str, str] = {
     # outcome of the wire's own failures → whose breakers count it
     "unreachable": "both",
@@ -317,25 +320,42 @@ class Failover:
     def _order(self, call: Call, spent: set[str], again: list[_Turn]) -> Iterator[_Turn]:
         """Whose turn it is. Breakers are asked late, so that one that opened meanwhile is seen."""
 
+        def is_spent(candidate: Candidate) -> bool:
+            return bool(spent) and not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate)))
+
         def blocked(candidate: Candidate) -> str | None:
-            if spent and not spent.isdisjoint((*candidate.breaker_keys, _vendor(candidate))):
+            if is_spent(candidate):
                 return "tried before in this call"
             reason = self.blocked(candidate)
             if reason is not None:
                 call.resting[candidate.endpoint_key] = reason
             return reason
 
-        is_empty = True
         for ranked in candidates(call.wanted, blocked):
-            is_empty = False
             yield _Turn(ranked)
             while again:
                 yield again.pop()
-        if is_empty and not spent:
-            # Every candidate rests: the one whose rest ends soonest is tried rather than nothing.
-            resting, _ = explain(call.wanted, lambda _: None)
-            for ranked in sorted(resting, key=lambda one: self._rests_until(one.candidate)):
+        # What rests is tried rather than nothing, the soonest back first, unless its upstream asked to be left alone.
+        for ranked in self._resting(call):
+            if not is_spent(ranked.candidate) and not self._is_bidden(ranked.candidate):
                 yield _Turn(ranked, is_forced=True)
+        # A connection that was closed unused says nothing about the next one.
+        lost = next((one for one in call.attempts if one.cause in _LOST), None)
+        if lost is not None:
+            yield _Turn(lost.ranked)
+
+    def _resting(self, call: Call) -> list[Ranked]:
+        """Candidates that only their breakers keep back, the soonest back first."""
+        if not call.resting:
+            return []
+        chosen, _ = explain(call.wanted, lambda _: None)
+        found = [one for one in chosen if one.candidate.endpoint_key in call.resting]
+        return sorted(found, key=lambda one: self._rests_until(one.candidate))
+
+    def _is_bidden(self, candidate: Candidate) -> bool:
+        now = self._clock.monotonic()
+        found = [self._breakers[key] for key in candidate.breaker_keys if key in self._breakers]
+        return any(one.is_bidden and one.state(now) == "open" for one in found)
 
     def _rests_until(self, candidate: Candidate) -> float:
         return max((self._breakers[key].until for key in candidate.breaker_keys if key in self._breakers), default=0.0)
@@ -565,6 +585,11 @@ class Failover:
             if call.skipped:
                 reasons = "; ".join(sorted({reason for _, reason in call.skipped})[:3])
                 return AttemptsFailedError(f"No candidate understands the request: {reasons}.", 400, [], None)
+            resting = self._resting(call)
+            if resting:
+                rest_s = self._rests_until(resting[0].candidate) - self._clock.monotonic()
+                text = f"Every candidate rests, because its upstream asked for it; the first is back in {rest_s:.0f} s."
+                return AttemptsFailedError(text, 429, [], rest_s)
             return no_candidate(call.wanted)
         attempts = [attempt.summary() for attempt in call.attempts]
         outcomes = {attempt.outcome for attempt in call.attempts}

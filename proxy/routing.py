@@ -230,14 +230,19 @@ def no_candidate(wanted: Wanted) -> RequirementsError | NoUpstreamError | Unknow
 
 def nearest(name: str, snapshot: Snapshot, count: int = 5) -> tuple[str, ...]:
     """Callable models whose names share most with `name`."""
+    known: dict[str, set[str]] | None = snapshot.worked_out.get("trigrams")
+    if known is None:
+        known = snapshot.worked_out["trigrams"] = {
+            model_id: _trigrams(model_id)
+            for model_id, offered in snapshot.candidates_of.items()
+            if any(candidate.offer.is_callable for candidate in offered)
+        }
     wanted = _trigrams(name)
     scored = []
-    for model_id, offered in snapshot.candidates_of.items():
-        if any(candidate.offer.is_callable for candidate in offered):
-            found = _trigrams(model_id)
-            shared = len(wanted & found)
-            if shared:
-                scored.append((-shared / len(wanted | found), model_id))
+    for model_id, found in known.items():
+        shared = len(wanted & found)
+        if shared:
+            scored.append((-shared / len(wanted | found), model_id))
     return tuple(model_id for score, model_id in sorted(scored)[:count] if score <= -0.15)
 
 

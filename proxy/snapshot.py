@@ -72,6 +72,8 @@ class Snapshot:
     """Hashes of lower-case names of models that are known, and that nobody offers."""
     candidates_of: Mapping[str, tuple[Candidate, ...]]
     """By model: every offer at its default effort and at each that is ranked or that a name states."""
+    worked_out: dict[str, Any] = field(default_factory=dict)
+    """What others have worked out of this publication and keep with it, by their own names."""
     _eligible: dict[tuple[str, str, Needs], tuple[Ranked, ...]] = field(default_factory=dict)
     _named: dict[tuple[Selection, str, str], tuple[Ranked, ...]] = field(default_factory=dict)
 

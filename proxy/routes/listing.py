@@ -89,7 +89,10 @@ def _all(snapshot: Snapshot) -> list[dict[str, Any]]:
 @get("/v1/models", summary="What can be asked for: auto, auto:<profile>, and every model that can be called")
 async def models(state: State, request: Request[Any, Any, Any]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
-    entries = _all(runtime.snapshot)
+    snapshot = runtime.snapshot
+    entries = snapshot.worked_out.get("models")
+    if entries is None:
+        entries = snapshot.worked_out["models"] = _all(snapshot)
     if "anthropic-version" in request.headers:
         return _as_anthropic(entries)
     return {"object": "list", "data": entries}

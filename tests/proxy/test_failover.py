@@ -245,6 +245,43 @@ async def test_when_everything_rests_the_soonest_back_is_tried() -> None:
     assert b"after all" in await at.answer()
 
 
+async def test_what_rests_is_tried_when_what_does_not_has_failed() -> None:
+    """A call does not die beside a candidate that may be well again."""
+    at = bench(A, B)
+    at.transport.tell("a/model", fails(500))
+    for _ in range(3):
+        await at.answer()
+    at.transport.tell("a/model", says("well again"))
+    at.transport.tell("b/model", fails(500))
+
+    assert b"well again" in await at.answer()
+    assert at.transport.models[-2:] == ["b/model", "a/model"]
+
+
+async def test_who_asked_to_be_left_alone_is() -> None:
+    """When everybody did, nothing is called, and the client is told when the first is back."""
+    at = bench(A, B)
+    at.transport.tell("a/model", fails(429, retry_after="30"))
+    at.transport.tell("b/model", fails(429, retry_after="60"))
+    with pytest.raises(AttemptsFailedError):
+        await at.answer()
+    await at.clock.advance(10)
+
+    with pytest.raises(AttemptsFailedError, match="back in 20 s") as caught:
+        await at.answer()
+
+    assert (caught.value.status, caught.value.headers["retry-after"]) == (429, "20")
+    assert len(at.transport.models) == 2
+
+
+async def test_a_connection_closed_unused_is_made_anew_when_nothing_else_is_left() -> None:
+    """Servers close idle connections in the very moment a call goes out; the only candidate is asked once more."""
+    at = bench(A)
+    at.transport.tell("a/model", raises(UnreachableError("closed", "disconnected")), says("here I am"))
+
+    assert b"here I am" in await at.answer()
+
+
 async def test_a_silent_candidate_is_left_when_its_own_time_is_over() -> None:
     """Known to answer within half a second, it gets the floor of 15 s, not the whole call's time."""
     at = bench(A, B)
