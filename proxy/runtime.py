@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -127,7 +128,9 @@ class Runtime:
         # What lives as long as the worker need not be looked at by every collection.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        gc.set_threshold(10_000, 20, 20)
+        # Threads write outcomes and logs; by default one may keep the event loop waiting for 5 ms at every turn.
+        sys.setswitchinterval(0.0002)
         self.policies.open()
         self.outcomes.start()
         self.feedback.start()

@@ -5,6 +5,7 @@ Here: `TextScorer`. Not here: conversations (`conversation`), bands and confiden
 
 from __future__ import annotations
 
+import hashlib
 import math
 from itertools import repeat
 from typing import Final, NamedTuple
@@ -24,6 +25,10 @@ _LEAF_OF_BITS: Final = np.array(
     np.intp,
 )
 
+
+_MOST_KEPT: Final = 128
+_LONGEST_KEPT: Final = 1_000
+"""Readings kept, and words of the longest text whose reading is: some 8 MB at the very most."""
 
 FORMATS: Final = ("few_options", "many_options", "worked", "open")
 """Prompt types that have weights of their own: multiple choice with up to `FEW_OPTIONS` options or more, free text with
@@ -72,6 +77,7 @@ class TextScorer:
 
     def __init__(self, model: Model) -> None:
         words = model.words.tobytes().split(b"\n") if model.words.size else []
+        self._seen: dict[bytes, Reading] = {}
         self._row = {word: row for row, word in enumerate(words, 1)}
         lexicons = np.zeros((len(words) + 1, len(features.LEXICONS) + 4), np.float32)
         for word, columns in features.LEXICON_OF.items():
@@ -97,8 +103,23 @@ class TextScorer:
         self._offset = np.arange(model.tree_outcome.shape[1], dtype=np.intp) * 256
 
     def read(self, text: str) -> Reading:
-        """Score one text. Linear in its length up to `features.MAX_TEXT_BYTES`; never raises."""
+        """Score one text. Linear in its length up to `features.MAX_TEXT_BYTES`; never raises.
+
+        The last few readings of texts of ordinary length stay in memory: an agent's loop comes with the same words
+        after every result of a tool.
+        """
         raw = features.encode(text)
+        digest = hashlib.blake2b(raw, digest_size=16).digest()
+        found = self._seen.get(digest)
+        if found is None:
+            found = self._read(raw)
+            if found.words <= _LONGEST_KEPT:
+                if len(self._seen) >= _MOST_KEPT:
+                    self._seen.pop(next(iter(self._seen), b""), None)
+                self._seen[digest] = found
+        return found
+
+    def _read(self, raw: bytes) -> Reading:
         plain = features.folded(raw)
         words = features.tokens(plain)
         count = len(words)

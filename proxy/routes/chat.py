@@ -269,6 +269,9 @@ class ChatRoute:
             runtime.decisions.note(call.request_id, call)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
+        if call is not None:
+            # Call and attempts know each other; parted here, body and all are freed at once, not by a collection.
+            call.attempts.clear()
 
 
 def _wish(headers: Headers) -> Tightened:
