@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.app import create_app
+from proxy.attempts import Attempt, Call
 from proxy.gate import Gate
 from proxy.settings import Settings
-from tests.proxy.hand import ToldTransport, says
+from tests.proxy.hand import DONE, ToldTransport, event, says, streams
 from tests.proxy.publication import offer, world, write
 from tests.proxy.serving import upstreams_file
 
@@ -207,3 +209,25 @@ def test_any_bytes_get_an_error_in_shape(app: tuple[Gate, asyncio.Runner], path:
 
     assert status in (400, 404, 413, 415, 422)
     assert json.loads(answer)["error"]["message"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_call_leaves_nothing_for_the_collector(app: tuple[Gate, asyncio.Runner], is_stream: bool) -> None:
+    """Cycles would keep bodies in memory, and stall every other call when they are collected."""
+    gate, runner = app
+    gate.runtime.transport.tell("v/model", streams(event("hi", "stop"), DONE) if is_stream else says("fine"))  # type: ignore[attr-defined]
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": is_stream}).encode()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(20):
+            assert runner.run(post(gate, "/v1/chat/completions", body))[0] == 200
+        gc.collect()
+        left = [type(one).__name__ for one in gc.garbage if isinstance(one, Call | Attempt)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+    assert left == []
