@@ -1,6 +1,6 @@
-"""`python -m pipeline.rankings evaluate | train`: how good the quality estimates are, and learning them anew.
+"""`python -m pipeline.rankings evaluate | train | page`: how good the estimates are, learning them anew, showing them.
 
-Arguments and printing belong here. Both read the build database that the last refresh left.
+Arguments and printing belong here. All read the build database that the last refresh left.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
 from pipeline.rankings import configurations, evaluate, quality, tables
+from pipeline.rankings.assets import first_rows
 from pipeline.rankings.configurations import Rungs
 from pipeline.rankings.evaluate import Measured
-from warehouse import environment
-from warehouse.connect import DatabaseError, locations, open_reader
+from pipeline.rankings.typical_calls import MEDIUM
+from warehouse import environment, sql
+from warehouse.connect import PROJECT_ROOT, DatabaseError, locations, open_reader
+
+PAGE = PROJECT_ROOT / "docs" / "rankings.md"
 
 _NEW_SINCE = dt.date(2026, 6, 1)
 
@@ -24,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     environment.load()
     parser = argparse.ArgumentParser(prog="python -m pipeline.rankings", description=__doc__)
-    parser.add_argument("command", choices=("evaluate", "train"))
+    parser.add_argument("command", choices=("evaluate", "train", "page"))
     parser.add_argument("--build", type=Path, default=None, help="build database to read (default: the configured one)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random fifths")
     parser.add_argument("--since", type=dt.date.fromisoformat, default=_NEW_SINCE, help="models first rated since")
@@ -35,18 +41,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_reader(path) as connection:
             rungs = configurations.build(tables.read_models(connection), tables.read_evidence(connection))
             first_published = tables.read_first_published(connection)
+            page = first_tens(connection) if chosen.command == "page" else ""
     except FileNotFoundError:
         print(f"There is no build database at {path}. Run: orchestrator refresh", file=sys.stderr)
         return 1
     except DatabaseError as error:
         print(f"{path} cannot be read: {error}\nIs a refresh running? Then wait for it to finish.", file=sys.stderr)
         return 1
+    if chosen.command == "page":
+        PAGE.write_text(page, encoding="utf-8")
+        print(f"Wrote {PAGE}.")
+        return 0
     if chosen.command == "train":
         quality.save(quality.train(rungs, steps=chosen.steps), len(rungs.ratings))
         print(f"Wrote {quality.MODEL_FILE}, trained on {len(rungs.ratings)} ratings.")
         return 0
     _evaluate(rungs, first_published, chosen.seed, chosen.since)
     return 0
+
+
+def first_tens(connection: duckdb.DuckDBPyConnection) -> str:
+    """docs/rankings.md: the first ten of every profile, and the first three for easy and hard prompts."""
+    ranked = connection.sql(sql.statement("ranking", "read_first_ranks")).pl()
+    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers").fetchall()[0][0]
+    parts = [
+        "# The first ten of each profile",
+        "",
+        f"Written by `python -m pipeline.rankings page` from listings of {newest:%Y-%m-%d}; how a rank comes about is "
+        "in [formulas](formulas.md). Times and costs are of a typical call of medium difficulty. A rank changes with "
+        "every price and rating, so take yours from `orchestrator sql` or `/v1/models/rankings`.",
+    ]
+    for name in ranked["profile"].unique(maintain_order=True):
+        medium = ranked.filter(ranked["difficulty_band"] == MEDIUM.band)
+        parts += ["", f"## {name}", "", first_rows(medium, name, 10)]
+        for band in ("easy", "hard"):
+            rows = ranked.filter((ranked["difficulty_band"] == band) & (ranked["profile"] == name)).head(3)
+            named = [
+                row["offer_id"].removeprefix("openrouter:") + (f" at {row['effort']}" if row["effort"] else "")
+                for row in rows.iter_rows(named=True)
+            ]
+            parts += ["", f"{band.capitalize()} prompts: {', '.join(named)}."]
+    return "\n".join(parts) + "\n"
 
 
 def _evaluate(rungs: Rungs, first_published: dict[str, dt.date], seed: int, since: dt.date) -> None:

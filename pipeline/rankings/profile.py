@@ -18,6 +18,9 @@ DIRECTORY_VARIABLE = "ORCHESTRATOR_PROFILES_DIR"
 
 WEIGHTS = ("quality", "latency", "cost", "context")
 
+DEFAULT_CAUTION = 1.28
+"""Nine times in ten a model is better than its estimate less so many standard deviations."""
+
 _FIELDS = {"description", "is_default", "caution", "weights"}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -77,7 +80,7 @@ def read(file: Path) -> Profile:
     is_default = content.get("is_default", False)
     if not isinstance(is_default, bool):
         raise ProfileError(f"{file}: is_default must be true or false.")
-    caution = _number(content.get("caution", 1.0))
+    caution = _number(content.get("caution", DEFAULT_CAUTION))
     if caution is None or not 0 <= caution <= 4:
         raise ProfileError(f"{file}: caution must be a number of standard deviations from 0 to 4.")
     return Profile(file.stem, description.strip(), is_default, caution, _weights(file, content.get("weights")))

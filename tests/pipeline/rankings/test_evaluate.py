@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.rankings import __main__, configurations, evaluate, tables
+from pipeline.rankings.profile import load
 from tests.pipeline.rankings import small_world
 from tests.pipeline.rankings.build_tables import NOW
 from warehouse.connect import open_writer
@@ -58,3 +59,11 @@ def test_the_command_prints_figures_and_says_when_there_is_nothing_to_read(
     shown = capsys.readouterr()
     assert "orchestrator refresh" in shown.err
     assert "the vendor's mean" in shown.out
+
+
+def test_the_page_shows_every_profile_and_band(ranked: duckdb.DuckDBPyConnection) -> None:
+    page = __main__.first_tens(ranked)
+
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [p.name for p in load()]
+    assert "| 1 | acme/grand |" in page
+    assert page.count("Easy prompts: ") == page.count("Hard prompts: ") == len(load())

@@ -114,16 +114,19 @@ def test_efforts_of_one_model_rise_in_quality_and_time(published: duckdb.DuckDBP
 
 
 def test_an_easy_prompt_goes_to_a_cheaper_model_than_a_hard_one(published: duckdb.DuckDBPyConnection) -> None:
-    quality_of = dict(
-        published.execute(
-            "SELECT band.difficulty_band, configuration.quality FROM band_rankings AS band "
-            "JOIN rankings AS configuration ON configuration.profile = band.profile "
-            "AND configuration.offer_id = band.offer_id AND configuration.effort IS NOT DISTINCT FROM band.effort "
+    """The leaders of two bands, compared by what the same (medium) call costs and how good they are."""
+    leaders = {
+        band: (cost, quality)
+        for band, cost, quality in published.execute(
+            "SELECT band.difficulty_band, medium.cost_in_usd_per_call, medium.quality FROM band_rankings AS band "
+            "JOIN rankings AS medium ON medium.profile = band.profile "
+            "AND medium.offer_id = band.offer_id AND medium.effort IS NOT DISTINCT FROM band.effort "
             "WHERE band.profile = 'balanced' AND band.rank = 1"
         ).fetchall()
-    )
+    }
 
-    assert quality_of["easy"] + 50 < quality_of["hard"]
+    assert leaders["easy"][0] * 3 < leaders["hard"][0]
+    assert leaders["easy"][1] < leaders["hard"][1]
 
 
 def test_random_rows_of_the_rankings_lead_back_to_source_rows(published: duckdb.DuckDBPyConnection) -> None:
