@@ -81,9 +81,7 @@ def _upstreams(is_offline: bool) -> Iterator[Finding]:
         else:
             yield Finding("note", f"Upstream {row.name}: set {row.api_key_env} to use it.")
     if not usable:
-        yield Finding(
-            "bad", "No upstream can be called, so chat calls get 503: set a key, or add a local server."
-        )
+        yield Finding("bad", "No upstream can be called, so chat calls get 503: set a key, or add a local server.")
     if not is_offline:
         names = {row.name for row in rows}
         for name, url in _LOCAL_SERVERS.items():
