@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+
+from tests.deployment import refreshed
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Full recorded payloads of the sources. They lie beside the repository on development machines only."""
@@ -18,3 +21,18 @@ needs_recordings = pytest.mark.skipif(
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio, as the proxy does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployment that was refreshed once from the bundled snapshot. Tests may refresh and call it further."""
+    place = tmp_path_factory.mktemp("deployment")
+    first = place / "first.duckdb"
+    shutil.copyfile(refreshed(place).resolve(), first)
+    return place
+
+
+@pytest.fixture(scope="session")
+def bundled_publication(home: Path) -> Path:
+    """What the bundled snapshot alone gives, whatever has happened to that deployment since."""
+    return home / "first.duckdb"
