@@ -54,7 +54,7 @@ async def _call_some(url: str, upstream: FakeUpstream) -> None:
     upstream.default = answer(ANSWER, usage=usage)
     async with httpx.AsyncClient(base_url=url) as client:
         for number, (prompt, profile) in enumerate(CALLS):
-            if number in (1, 3):
+            if number in (1, 4):
                 upstream.script("*", status(503), status(429, retry_after=20), answer(ANSWER, usage=usage))
             body = {"model": f"auto:{profile}", "messages": [{"role": "user", "content": prompt}]}
             await client.post("/v1/chat/completions", json=body)
@@ -90,6 +90,7 @@ async def _shoot(chromium: Browser, url: str, to: Path) -> list[Path]:
             await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
             made.append(_write(to / f"{name}.png", await page.screenshot()))
             if name == "page-light":
+                await page.locator("#decision-list summary", has_text="3 attempts").first.click()
                 for part, selector in PARTS.items():
                     made.append(_write(to / f"{part}.png", await page.locator(selector).screenshot()))
             if opened.problems:
