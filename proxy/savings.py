@@ -1,7 +1,8 @@
 """What a routed call would have cost at the model one would have taken without a router. Pure.
 
-The yardstick is the best that could be called: the first callable offer of the profile that weighs quality most. A
-call is compared by its own tokens; that another model would have used more or fewer words is left out.
+The yardstick is the first callable offer, for hard prompts, of the profile that weighs quality most: whoever settles
+on one model needs one that does for the hard ones too. A call is compared by its own tokens; that another model would
+have used more or fewer words is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from warehouse.published import Offer
 def yardstick(snapshot: Snapshot) -> Offer | None:
     """The offer that routed calls are compared with; None where nothing can be called."""
     best = max(snapshot.profiles.values(), key=lambda profile: profile.weight_quality, default=None)
-    list_ = snapshot.eligible(best.profile, "medium", Needs.NOTHING) if best else ()
+    list_ = snapshot.eligible(best.profile, "hard", Needs.NOTHING) if best else ()
     return list_[0].candidate.offer if list_ else None
 
 
