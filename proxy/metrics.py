@@ -76,7 +76,7 @@ class Metrics:
         )
         self.yardstick_cost_usd = Counter(
             "orchestrator_yardstick_cost_usd",
-            "What their tokens would have cost at the first callable offer of the profile that weighs quality most",
+            "What their tokens would have cost at the one model one would settle on (savings.py)",
             registry=at,
         )
         self.bad_events = Counter(
