@@ -88,4 +88,5 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    environment.end_with_the_reader()
     sys.exit(main())

@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _start(module, words[len(command) :])
     own = {"up": _up, "sql": _sql, "doctor": _doctor}
     if words[0] in own:
+        if words[0] == "sql":
+            environment.end_with_the_reader()
         return own[words[0]](words[1:])
     parts = sorted(second for first, *rest in _PASSED_ON if first == words[0] for second in rest)
     if parts:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from warehouse import environment
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -233,4 +235,5 @@ def _train(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    environment.end_with_the_reader()
     raise SystemExit(main())

@@ -107,4 +107,5 @@ def _print(title: str, lines: Sequence[Measured]) -> None:
 
 
 if __name__ == "__main__":
+    environment.end_with_the_reader()
     sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from proxy.difficulty import artefact, bench, evaluation
 from proxy.difficulty.outcomes import OutcomesError, read_folder
+from warehouse import environment
 
 MISSING_EXTRA = "training needs the extra `train`: pip install 'local-ai-orchestrator[train]'"
 
@@ -55,4 +56,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    environment.end_with_the_reader()
     sys.exit(main())
