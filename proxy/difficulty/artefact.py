@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 2
+VERSION: Final = 4
 PATH: Final = Path(__file__).with_name("model.npz")
 
 
@@ -40,9 +40,9 @@ class Model:
     bigram_weight: npt.NDArray[np.int16]
     """(3, buckets)."""
     character_weight: npt.NDArray[np.int16]
-    """(3, 2, buckets): runs of four and of five bytes."""
+    """(3, lengths, buckets): for each length of `features.RUNS`, runs of so many bytes."""
     scales: npt.NDArray[np.float32]
-    """(3, 3): units of the integer tables: bigrams, runs of four, runs of five."""
+    """(3, 1 + lengths): units of the integer tables: bigrams, then the runs."""
     dense_centre: npt.NDArray[np.float32]
     """(2, F): mean and inverse deviation of each dense feature."""
     dense_weight: npt.NDArray[np.float32]

@@ -19,7 +19,7 @@ MAX_TEXT_BYTES: Final = 32 * 1024
 """Longer text is sampled: its head and its tail, where people put the question."""
 
 BIGRAM_BUCKETS: Final = 1 << 16
-RUNS: Final = (4, 5)
+RUNS: Final = (5,)
 """Lengths, in bytes, of the character n-grams."""
 CHARACTER_BUCKETS: Final = 1 << 17
 
@@ -92,7 +92,8 @@ for _column, _text in enumerate(_WORDS.values()):
     for _word in _text.split():
         LEXICON_OF[_word.encode()] = (*LEXICON_OF.get(_word.encode(), ()), _column)
 
-NAMES: Final[tuple[str, ...]] = (
+_COUNTED: Final = ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")
+_LOGGED: Final = (
     "length",
     "tokens",
     "stem_length",
@@ -100,6 +101,11 @@ NAMES: Final[tuple[str, ...]] = (
     "option_length",
     "numbers",
     "stem_numbers",
+    *(f"{name}_count" for name in _COUNTED),
+    *(f"{name}_words" for name in LEXICONS),
+)
+NAMES: Final[tuple[str, ...]] = (
+    *_LOGGED,
     "option_digits",
     "number_share",
     "word_length",
@@ -108,19 +114,12 @@ NAMES: Final[tuple[str, ...]] = (
     "rarity",
     "unknown_share",
     *(f"{name}_share" for name, _ in _CLASSES if name not in ("lines", "letters", "spaces")),
-    *(
-        f"{name}_count"
-        for name in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")
-    ),
-    *(f"{name}_words" for name in LEXICONS),
     *(f"{name}_word_share" for name in LEXICONS),
 )
+"""The dense features. Those of `_LOGGED` are log(1 + count)."""
 
 _SHARES: Final = tuple(_CLASS[name] for name, _ in _CLASSES if name not in ("lines", "letters", "spaces"))
-_PLAIN_COUNTS: Final = np.array(
-    [_CLASS[n] for n in ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")],
-    np.intp,
-)
+_COUNTS: Final = tuple(_CLASS[name] for name in _COUNTED)
 _LETTERS, _STOPS, _QUESTIONS = _CLASS["letters"], _CLASS["stops"], _CLASS["questions"]
 _FEW: Final = 2
 
@@ -149,26 +148,25 @@ def tokens(plain: bytes) -> list[bytes]:
 
 def bigram_buckets(rows: Indices) -> Indices:
     """A bucket for each pair of neighbouring words, from their vocabulary rows."""
-    mixed = rows[:-1] * 40503 + rows[1:] * 30011
-    return (mixed ^ (mixed >> 13)) & (BIGRAM_BUCKETS - 1)
+    return (rows[:-1] * 40503 + rows[1:] * 30011) & (BIGRAM_BUCKETS - 1)
 
 
 def character_buckets(raw: bytes) -> list[Indices]:
     """For each length of `RUNS`, a bucket for every run of so many bytes, letters folded and digits written 0.
 
-    The bytes are read as overlapping 64-bit words, so hashing costs three operations on the whole text.
+    The bytes are read as overlapping 64-bit words. Multiplying by a constant that ends in zero bytes drops the bytes
+    beyond the run, so hashing costs two operations on the whole text.
     """
     kept = raw.translate(_FOLD_KEEPING_SIGNS) + bytes(8)
     windows: npt.NDArray[np.uint64] = np.ndarray((len(raw),), "<u8", kept, strides=(1,))
     return [
-        (((windows[: len(raw) - size + 1] & mask) * _MIX) >> _SHIFT).view(np.intp)
-        for size, mask in zip(RUNS, _MASKS, strict=True)
+        ((windows[: len(raw) - size + 1] * mix) >> _SHIFT).view(np.intp)
+        for size, mix in zip(RUNS, _MIXES, strict=True)
         if len(raw) >= size
     ]
 
 
-_MASKS: Final = tuple(np.uint64((1 << (8 * size)) - 1) for size in RUNS)
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_MIXES: Final = tuple(np.uint64((0x9E3779B97F4A7C15 << (64 - 8 * size)) & (2**64 - 1)) for size in RUNS)
 _SHIFT: Final = np.uint64(64 - 17)
 
 
@@ -191,27 +189,19 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
             option_digits = plain.count(b"0", stem) / max(1, size - stem)
             stem_numbers = plain.count(b" 0", 0, stem) + plain.startswith(b"0")
     sums = word_sums.tolist()
-    logged = np.log1p(
-        np.array(
-            [
-                size,
-                count,
-                stem,
-                options,
-                option_length,
-                numbers,
-                stem_numbers,
-                *classes[_PLAIN_COUNTS].tolist(),
-                *sums[:-1],
-            ],
-            np.float32,
-        )
-    ).tolist()
     by_class = classes.tolist()
     scale, part = 1.0 / count, 1.0 / size
-    return np.array(
+    dense = np.array(
         [
-            *logged[:7],
+            size,
+            count,
+            stem,
+            options,
+            option_length,
+            numbers,
+            stem_numbers,
+            *[by_class[column] for column in _COUNTS],
+            *sums[:-1],
             option_digits,
             numbers * scale,
             by_class[_LETTERS] * scale,
@@ -220,8 +210,10 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
             sums[-1] * scale,
             unknown * scale,
             *[by_class[column] * part for column in _SHARES],
-            *logged[7:],
             *[value * scale for value in sums[:-1]],
         ],
         np.float32,
     )
+    counts = dense[: len(_LOGGED)]
+    np.log1p(counts, counts)
+    return dense

@@ -115,7 +115,8 @@ class TextScorer:
             found = self._read(raw)
             if found.words <= _LONGEST_KEPT:
                 if len(self._seen) >= _MOST_KEPT:
-                    self._seen.pop(next(iter(self._seen), b""), None)
+                    # All at once: walking the dictionary to find the oldest would raise when a thread adds to it.
+                    self._seen.clear()
                 self._seen[digest] = found
         return found
 

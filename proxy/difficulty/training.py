@@ -34,7 +34,7 @@ RIDGE: Final = 20.0
 MIN_DEVIATION: Final = 1e-3
 STEPS: Final = 25
 """Conjugate-gradient steps; stopping early is part of the regularisation."""
-TREES: Final = 150
+TREES: Final = 100
 FOLDS: Final = 3
 LADDER_STEPS: Final = 65
 
@@ -110,8 +110,8 @@ def _blank(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
         rarity=rarity,
         word_weight=np.zeros((3, len(words) + 1), np.float16),
         bigram_weight=np.zeros((3, features.BIGRAM_BUCKETS), np.int16),
-        character_weight=np.zeros((3, 2, features.CHARACTER_BUCKETS), np.int16),
-        scales=np.ones((3, 3), np.float32),
+        character_weight=np.zeros((3, len(features.RUNS), features.CHARACTER_BUCKETS), np.int16),
+        scales=np.ones((3, 1 + len(features.RUNS)), np.float32),
         dense_centre=np.stack([np.zeros(width, np.float32), np.ones(width, np.float32)]),
         dense_weight=np.zeros((4, width), np.float32),
         constant=np.zeros(4, np.float32),
@@ -145,7 +145,7 @@ def _ridge(rows: Any, wanted: Floats, weight: Floats) -> Floats:
 def _grow(dense: npt.NDArray[np.float32], wanted: Floats, weight: Floats) -> lightgbm.Booster:
     parameters = {
         "objective": "regression",
-        "learning_rate": 0.03,
+        "learning_rate": 0.045,
         "num_leaves": 8,
         "max_depth": 3,
         "min_data_in_leaf": max(10, len(wanted) // 100),
@@ -300,12 +300,13 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         if kind == table:  # the last format shares the tables of the one before
             mine = parts.own[table]
             weights = by_shared * parts.shared + (0.0 if mine is None else by_own * mine)
-            ends = np.cumsum([len(words) + 1, features.BIGRAM_BUCKETS, features.CHARACTER_BUCKETS])
+            lengths = [len(words) + 1, features.BIGRAM_BUCKETS, *[features.CHARACTER_BUCKETS] * len(features.RUNS)]
+            ends = np.cumsum(lengths)[:-1]
             unigram, *hashed = np.split(weights, ends)
             rounded = [_rounded(weight) for weight in hashed]
             word_weight.append(unigram.astype(np.float16))
             bigrams.append(rounded[0][0])
-            runs.append(np.stack([rounded[1][0], rounded[2][0]]))
+            runs.append(np.stack([table for table, _ in rounded[1:]]))
             scales.append([unit for _, unit in rounded])
             if (grown := parts.trees[table]) is not None:
                 tree_feature[table], tree_threshold[table], outcome = _flat(grown)
