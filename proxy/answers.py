@@ -117,6 +117,10 @@ def read_completion(body: bytes) -> Completion:
     return found
 
 
+MOST_EVENT_BYTES = 16 * 1024 * 1024
+"""An event longer than this is none; generated images come in events of some megabytes."""
+
+
 class StreamScanner:
     """Goes through a stream of server-sent events as it arrives and hands on whole events only.
 
@@ -126,6 +130,8 @@ class StreamScanner:
 
     __slots__ = (
         "_annotate",
+        "_holds_return",
+        "_is_first",
         "_keeps_usage",
         "_tail",
         "bad_events",
@@ -143,7 +149,9 @@ class StreamScanner:
         """`annotate` may add to the event that tells usage, where it is handed on."""
         self._keeps_usage = keeps_usage
         self._annotate = annotate
-        self._tail = b""
+        self._tail = bytearray()
+        self._is_first = True
+        self._holds_return = False
         self.has_content = False
         self.has_reasoning = False
         self.is_done = False
@@ -167,26 +175,43 @@ class StreamScanner:
         return self.has_content or counted or self.finish_reason in ("length", "content_filter")
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take what arrived; returns the events that are complete and may be relayed, as one piece."""
-        data = self._tail + chunk if self._tail else chunk
-        if b"\r" in data:
-            # A lone \r at the end may be half of a line end.
-            held = b"\r" if data.endswith(b"\r") else b""
-            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        end = data.rfind(b"\n\n")
+        """Take what arrived; returns the events that are complete and may be relayed, as one piece.
+
+        Raises `MalformedAnswerError` when an event grows past `MOST_EVENT_BYTES`.
+        """
+        if self._is_first:
+            self._is_first = False
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+        if self._holds_return or b"\r" in chunk:
+            chunk = self._with_plain_line_ends(chunk)
+        # Only what is new is searched, so that an event in a thousand pieces costs no more than in one.
+        searched = max(0, len(self._tail) - 1)
+        self._tail += chunk
+        end = self._tail.rfind(b"\n\n", searched)
         if end < 0:
-            self._tail = data
+            if len(self._tail) > MOST_EVENT_BYTES:
+                raise MalformedAnswerError("an event of its stream does not end", "endless_event")
             return b""
-        self._tail = data[end + 2 :]
-        events = data[:end].split(b"\n\n")
+        events = bytes(self._tail[:end]).split(b"\n\n")
+        del self._tail[: end + 2]
         kept = [event for event in (self._event(event) for event in events) if event is not None]
         if not kept:
             return b""
         return b"\n\n".join(kept) + b"\n\n"
 
+    def _with_plain_line_ends(self, chunk: bytes) -> bytes:
+        if self._holds_return:
+            chunk = b"\r" + chunk
+        # A lone \r at the end may be half of a line end.
+        self._holds_return = chunk.endswith(b"\r")
+        if self._holds_return:
+            chunk = chunk[:-1]
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
     def finish(self) -> bytes:
         """The upstream has ended; returns a last event that lacked its blank line, if it is whole."""
-        tail, self._tail = self._tail.strip(), b""
+        tail = bytes(self._tail).strip()
+        self._tail.clear()
         if not tail:
             return b""
         event = self._event(tail)

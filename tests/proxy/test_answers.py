@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.answers import StreamScanner, Usage, read_completion, usage_of
+from proxy.answers import MOST_EVENT_BYTES, StreamScanner, Usage, read_completion, usage_of
 from proxy.errors import MalformedAnswerError
 from tests.proxy.hand import DONE, event, usage_event
 
@@ -138,3 +138,21 @@ def test_an_error_ends_what_counts(failing: bytes) -> None:
 
     assert scanner.feed(event("a") + failing + event("b")) == event("a")
     assert scanner.error is not None
+
+
+def test_an_event_without_end_is_refused_and_costs_no_more_than_its_length() -> None:
+    """Each byte is looked at once, however many pieces it comes in; past the limit the upstream is at fault."""
+    scanner = StreamScanner(keeps_usage=False)
+    piece = b"x" * 65_536
+    for _ in range(MOST_EVENT_BYTES // len(piece)):
+        assert scanner.feed(piece) == b""
+
+    with pytest.raises(MalformedAnswerError, match="does not end"):
+        scanner.feed(piece)
+
+
+def test_a_byte_order_mark_hides_no_event() -> None:
+    scanner = StreamScanner(keeps_usage=False)
+
+    assert scanner.feed(b'\xef\xbb\xbfdata: {"choices":[{"delta":{"content":"a"}}]}\n\n').endswith(b"\n\n")
+    assert scanner.has_content
