@@ -109,14 +109,19 @@ def _publication() -> Iterator[Finding]:
     level = "note" if age > _STALE_AFTER else "ok"
     advice = " Run: orchestrator refresh" if level == "note" else ""
     yield Finding(level, f"Publication {snapshot.publication_id} is {_age(age)} old.{advice}")
-    for load in rows[SourceLoad]:
-        problem = f" Newer data could not be used: {load.problem}" if load.problem else ""
-        level = "note" if load.problem or now - load.observed_at > _STALE_AFTER else "ok"
-        yield Finding(
-            level,
-            f"Source {load.source}/{load.payload}: {load.rows_loaded:,} rows, {load.origin}, "
-            f"{_age(now - load.observed_at)} old.{problem}",
-        )
+    for source in sorted({load.source for load in rows[SourceLoad]}):
+        yield _source(source, [load for load in rows[SourceLoad] if load.source == source], now)
+
+
+def _source(name: str, loads: list[SourceLoad], now: dt.datetime) -> Finding:
+    problems = "; ".join(f"{load.payload}: {load.problem}" for load in loads if load.problem)
+    age = now - max(load.observed_at for load in loads)
+    origins = ", ".join(sorted({load.origin for load in loads}))
+    rows = sum(load.rows_loaded for load in loads)
+    text = f"Source {name}: {rows:,} rows, {origins}, newest {_age(age)} old."
+    if problems:
+        return Finding("note", f"{text} Newer data could not be used: {problems}")
+    return Finding("note" if age > _STALE_AFTER else "ok", text)
 
 
 def _age(age: dt.timedelta) -> str:
