@@ -20,6 +20,9 @@ PRUNE_JOB_NAME = "prune"
 STALE_AFTER = dt.timedelta(hours=26)
 """A publication older than this means that schedules did not run: a machine that slept, a daemon that was down."""
 
+# Runs started by a schedule or from the UI print into the terminal of `orchestrator up`, too.
+_READABLE = {"loggers": {"terminal": {}}}
+
 # Job, what it fetches (everything downstream follows), when (UTC), and why then.
 _RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ("refresh_openrouter", ("core/openrouter_listings",), "7 * * * *", "prices and listings change during the day"),
@@ -45,6 +48,7 @@ def jobs(asset_keys: Sequence[dg.AssetKey]) -> list[dg.JobDefinition | dg.Unreso
     everything = dg.define_asset_job(
         REFRESH_JOB_NAME,
         selection=dg.AssetSelection.all(),
+        config=_READABLE,
         description="Ingest every source, link, rank and publish.",
     )
     rhythms = [
@@ -52,6 +56,7 @@ def jobs(asset_keys: Sequence[dg.AssetKey]) -> list[dg.JobDefinition | dg.Unreso
             name,
             # A step that makes several tables makes all of them.
             selection=dg.AssetSelection.assets(*_keys(keys, known)).downstream().required_multi_asset_neighbors(),
+            config=_READABLE,
             description=f"Fetch {', '.join(keys)}, then everything that depends on it ({why}).",
         )
         for name, keys, _, why in _RHYTHMS

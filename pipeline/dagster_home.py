@@ -14,6 +14,9 @@ _SETTINGS = """\
 # Written by the orchestrator at every start; change pipeline/dagster_home.py instead.
 telemetry:
   enabled: false
+nux:
+  # No dialogue that asks for an address before the first look.
+  enabled: false
 concurrency:
   runs:
     # Runs write one DuckDB file, so they wait for one another.
