@@ -26,6 +26,7 @@ _PASSED_ON: dict[tuple[str, ...], tuple[str, ...]] = {
     ("refresh",): ("pipeline", "refresh"),
     ("prune",): ("pipeline", "prune"),
     ("why",): ("pipeline.entities", "why"),
+    ("resolve",): ("pipeline.entities", "resolve"),
     ("evaluate", "linkage"): ("pipeline.entities", "evaluate"),
     ("bench", "linkage"): ("pipeline.entities", "bench"),
     ("train", "linkage"): ("pipeline.entities", "train"),
@@ -47,6 +48,7 @@ usage: orchestrator COMMAND [OPTIONS]
   route     explain a decision, call nothing              "a prompt" [--profile P]
   doctor    what is set, reachable and fresh, and what to do about the rest
   why       why two records are one model, or not         RECORD RECORD
+  resolve   which models names are, say a server of yours  NAME ...
   prune     remove metrics older than the retention
   evaluate  print how good a part is                      linkage | quality | difficulty
   train     remake a trained file                         linkage | difficulty
