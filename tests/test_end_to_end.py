@@ -186,6 +186,33 @@ async def test_a_refresh_harms_no_call_and_brings_outcomes_back(home: Path, publ
     assert not any(marker in segment.read_text() for segment in segments)
 
 
+async def test_a_local_server_is_listed_linked_ranked_at_no_cost_and_called(tmp_path: Path) -> None:
+    """Its own names resolve to known models; chat models are ranked by their quality at price zero, others are not."""
+    async with FakeUpstream(models=["llama3.1:8b-instruct-q4_K_M", "gpt-oss:20b", "nomic-embed-text:latest"]) as server:
+        server.script("*", fake.answer("from the cellar"))
+        rows = tmp_path / "upstreams.toml"
+        rows.write_text(f'[cellar]\nbase_url = "{server.base_url}"\nkind = "vllm"\nis_local = true\n')
+        settings = {"ORCHESTRATOR_UPSTREAMS": str(rows), "ORCHESTRATOR_ALLOWED_DOMAINS": "127.0.0.1"}
+        refreshed = await asyncio.to_thread(lambda: run(tmp_path, "refresh", "--offline", **settings))
+        assert refreshed.returncode == 0, refreshed.stderr
+        offers = [one for one in read(tmp_path / "data" / "orchestrator.duckdb", (Offer,))[Offer] if one.is_local]
+        with proxy(tmp_path, **settings) as address:
+            client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0)
+            async with client:
+                answer = await client.chat.completions.create(model="auto:budget", messages=HI)
+                named = await client.chat.completions.create(model="meta-llama/Llama-3.1-8B-Instruct", messages=HI)
+
+    assert {
+        offer.upstream_model: (offer.model_id, offer.is_callable, offer.price_out_usd_per_mtok) for offer in offers
+    } == {
+        "llama3.1:8b-instruct-q4_K_M": ("meta/llama-3.1-8b-instruct", True, 0.0),
+        "gpt-oss:20b": ("openai/gpt-oss-20b", True, 0.0),
+        "nomic-embed-text:latest": (next(o.model_id for o in offers if "nomic" in o.upstream_model), False, 0.0),
+    }
+    assert answer.choices[0].message.content == "from the cellar"
+    assert named.model == "llama3.1:8b-instruct-q4_K_M"
+
+
 @pytest.mark.parametrize("moment_s", [4.0, 10.0])
 def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path, moment_s: float) -> None:
     """SIGKILL amid ingestion, linkage or publication: what was published stays whole and readable."""

@@ -124,17 +124,25 @@ def build(connection: duckdb.DuckDBPyConnection) -> None:
             {
                 "upstream": "ollama",
                 "upstream_model": "swift:7b",
-                "kind": "chat",
+                "kind": "ollama",
                 "is_local": True,
                 "context_tokens": 4096,
                 "observed_at": NOW,
             },
-            {"upstream": "cloud", "upstream_model": "mid", "kind": "chat", "is_local": False, "observed_at": NOW},
+            {
+                "upstream": "ollama",
+                "upstream_model": "embed",
+                "kind": "ollama",
+                "is_local": True,
+                "observed_at": NOW,
+            },
+            {"upstream": "cloud", "upstream_model": "mid", "kind": "openai", "is_local": False, "observed_at": NOW},
         ],
     )
     models["acme/swift"].append(("upstream", "ollama:swift:7b", None))
+    models["acme/embed"] = [("upstream", "ollama:embed", None)]
     models["bolt/mid"].append(("upstream", "cloud:mid", None))
-    kinds = {"crest/guard": "guard", "crest/paint": "image", "openrouter/auto": "router"}
+    kinds = {"acme/embed": "embedding", "crest/guard": "guard", "crest/paint": "image", "openrouter/auto": "router"}
     for model_id, records in models.items():
         vendor, name = model_id.split("/")
         insert(

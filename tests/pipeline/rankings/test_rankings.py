@@ -31,6 +31,7 @@ def test_only_current_chat_offers_can_be_called(ranked: duckdb.DuckDBPyConnectio
         "crest/guard": "a guard model",
         "crest/paint": "not a chat model",
         "openrouter/auto": "a router of the upstream, not a model",
+        "embed": "an embedding model",
     }
 
 

@@ -13,7 +13,8 @@ SELECT
   observed_at::DATE AS last_seen_on,
   NULL::DOUBLE AS params_b,
   false AS is_pretrained,
-  kind,
+  -- Nobody says what the model can do; its name and its relatives do.
+  NULL::VARCHAR AS kind,
   NULL::VARCHAR AS license,
   NULL::VARCHAR AS knowledge_cutoff,
   NULL::BOOLEAN AS is_open_weights,

@@ -123,7 +123,7 @@ upstreams AS (
         listing.upstream_model,
         record.variant,
         coalesce(listing.quantization, record.quantization) AS quantization,
-        listing.kind,
+        model.kind,
         false AS is_free,
         listing.is_local,
         CASE WHEN listing.is_local THEN false END AS may_train_on_prompts,
@@ -138,6 +138,7 @@ upstreams AS (
     FROM core.upstream_listings AS listing
     JOIN entity.model_records AS record
         ON record.source = 'upstream' AND record.record_id = listing.upstream || ':' || listing.upstream_model
+    JOIN entity.models AS model ON model.model_id = record.model_id
 ),
 listed AS (
     SELECT * FROM openrouter
