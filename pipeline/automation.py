@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -21,7 +22,7 @@ STALE_AFTER = dt.timedelta(hours=26)
 """A publication older than this means that schedules did not run: a machine that slept, a daemon that was down."""
 
 # Runs started by a schedule or from the UI print into the terminal of `orchestrator up`, too.
-_READABLE = {"loggers": {"terminal": {}}}
+_READABLE: dict[str, Any] = {"loggers": {"terminal": {}}}
 
 # Job, what it fetches (everything downstream follows), when (UTC), and why then.
 _RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
