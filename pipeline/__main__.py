@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,12 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock, Timeout
 
-from pipeline import dagster_home, settings
+from pipeline import dagster_home, dagster_ui, settings
 from pipeline.automation import PRUNE_JOB_NAME, REFRESH_JOB_NAME
 from pipeline.definitions import build_definitions
 from pipeline.sources.reach import reach
 from warehouse import environment, upstreams
-from warehouse.connect import PROJECT_ROOT, locations
+from warehouse.connect import locations
 
 _PID_TAG = "orchestrator/pid"
 _HOST_TAG = "orchestrator/host"
@@ -106,25 +105,23 @@ def _ui(host: str, port: int, *, is_offline: bool) -> int:
     except Timeout:
         print(f"Another Dagster UI is running on {home}. Stop it first, or set DAGSTER_HOME.", file=sys.stderr)
         return 2
-    with dg.DagsterInstance.get() as instance:
-        _close_abandoned_runs(instance)
-        # No UI was running, so nobody is working on the runs a former one started.
-        for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            if _PID_TAG not in run.tags:
-                instance.report_run_failed(run, message="The Dagster UI was stopped before this run finished.")
-    workspace = PROJECT_ROOT / "workspace.yaml"
-    program = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace)]
     # Dagster reads the choice where it loads the definitions, in processes of its own.
     # The command line's own advice to move to another one is no news to whoever started ours.
     quiet = {"PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore::UserWarning,ignore::FutureWarning")}
     env = {**os.environ, **quiet, **({"ORCHESTRATOR_OFFLINE": "true"} if is_offline else {})}
-    options = ["--host", host, "--port", str(port), "--log-level", "warning", "--code-server-log-level", "warning"]
     try:
-        return subprocess.call([*program, *options], env=env, cwd=PROJECT_ROOT)
-    except KeyboardInterrupt:
-        return 130
+        return dagster_ui.run(host, port, env, _close_runs_of_a_former_ui)
     finally:
         lock.release()
+
+
+def _close_runs_of_a_former_ui() -> None:
+    """No UI is running, so nobody is working on the runs a former one started."""
+    with dg.DagsterInstance.get() as instance:
+        _close_abandoned_runs(instance)
+        for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            if _PID_TAG not in run.tags:
+                instance.report_run_failed(run, message="The Dagster UI was stopped before this run finished.")
 
 
 def _reach() -> int:

@@ -17,7 +17,7 @@ from pipeline.entities.assets import ASSETS as ENTITY_ASSETS
 from pipeline.progress import terminal_logger
 from pipeline.rankings.assets import ASSETS as RANKING_ASSETS
 from pipeline.resources import BuildDatabase, Clock
-from pipeline.sources.assets import PRUNE_JOB, load_assets
+from pipeline.sources.assets import load_assets
 from pipeline.sources.payloads import PayloadStore
 
 
@@ -30,7 +30,7 @@ def build_definitions(
     return dg.Definitions(
         assets=assets,
         asset_checks=CHECKS,
-        jobs=[*automation.jobs(keys), PRUNE_JOB],
+        jobs=[*automation.jobs(keys), automation.prune],
         schedules=automation.schedules(has_key=settings.load().openrouter_api_key is not None),
         sensors=[automation.stale_publication],
         # One process a run: two steps that write one DuckDB file would collide.

@@ -307,13 +307,3 @@ def prune(connection: Any, before: dt.datetime) -> list[tuple[str, str, int]]:
     for source, metric in removed:
         counts[source, metric] = counts.get((source, metric), 0) + 1
     return [(source, metric, rows) for (source, metric), rows in sorted(counts.items())]
-
-
-@dg.job(
-    name="prune",
-    description="Drop observations older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
-    executor_def=dg.in_process_executor,
-)
-def PRUNE_JOB() -> None:  # noqa: N802 — a constant of this module, as SOURCE is
-    """Its one step."""
-    prune_observations()

@@ -10,8 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from pipeline.automation import prune
 from pipeline.resources import BuildDatabase, Clock
-from pipeline.sources.assets import CHECKS, PRUNE_JOB, load_assets, load_sources, table_key
+from pipeline.sources.assets import CHECKS, load_assets, load_sources, table_key
 from pipeline.sources.load import SHARED
 from pipeline.sources.payloads import PayloadStore
 from tests.pipeline.sources.conftest import SMALL
@@ -235,7 +236,7 @@ def test_pruning_reports_what_it_removed(
     found = {}
     for days in ("0", "30"):
         monkeypatch.setenv("ORCHESTRATOR_METRIC_RETENTION_DAYS", days)
-        result = PRUNE_JOB.execute_in_process(resources=given, instance=instance)
+        result = prune.execute_in_process(resources=given, instance=instance)
         found[days] = result.output_for_node("prune_observations")
         reports = [event for event in result.all_events if event.event_type_value == "ASSET_OBSERVATION"]
     with BuildDatabase(path=str(tmp_path / "build.duckdb")).writing() as connection:
