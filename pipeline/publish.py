@@ -191,6 +191,12 @@ def _upstream(table: Table) -> list[dg.AssetKey]:
     return [dg.AssetKey(source.split("/")) for source in sources]
 
 
+def _lineage(table: Table) -> dg.TableColumnLineage:
+    """Every column is the same column of the one table it is published from."""
+    (source,) = _upstream(table)
+    return dg.TableColumnLineage({c.name: [dg.TableColumnDep(source, c.name)] for c in table.columns})
+
+
 def _spec(table: Table) -> dg.AssetSpec:
     schema = dg.TableSchema([dg.TableColumn(c.name, c.sql_type, description=c.meaning) for c in table.columns])
     return dg.AssetSpec(
@@ -252,6 +258,7 @@ def published(
             metadata={
                 "dagster/row_count": counts[table.name],
                 "publication": dg.MetadataValue.path(str(versioned)),
+                **({"dagster/column_lineage": _lineage(table)} if table.name in _SOURCES else {}),
                 **(
                     {"file_size_mb": round(size / 1e6, 2), "duration_s": round(time.perf_counter() - began, 3)}
                     if table.name == "snapshot"

@@ -32,6 +32,59 @@ MEANINGS: dict[str, dict[str, str]] = {
     "model_records": {column.name: column.meaning for column in TABLE_OF[ModelRecord].columns},
     "models": {column.name: column.meaning for column in TABLE_OF[Model].columns},
     "model_aliases": {column.name: column.meaning for column in TABLE_OF[ModelAlias].columns},
+    "records": {
+        "source": "source of the record",
+        "record_id": "exactly as the source spells it",
+        "vendor": "who made it, canonical spelling, as stated or settled",
+        "family_vendor": "vendor whose family the name belongs to, where that is another: a fine-tune's base",
+        "words": "words of the name that tell models apart, sorted",
+        "modality": "text, vision, audio, ... where the name says so",
+        "training": "instruct, base, ... where the name says so",
+        "version": "version read from the name",
+        "revision": "revision read from the name",
+        "size": "size as the name writes it: 70b, 8x7b, 30b-a3b",
+        "size_b": "total parameters in billions, read from the name",
+        "active_b": "active parameters in billions, read from the name",
+        "context": "context length that the name states",
+        "date": "date that the name states; ? where a part of it is not said",
+        "preview": "preview, beta, exp, ... where the name says so",
+        "mode_in_brackets": "whether the mode stands in brackets, as one source writes efforts",
+        "variant": "marketplace variant: free, exacto, batch, ...",
+        "quantization": "quantisation or file format",
+        "is_garbage": "whether nothing that tells models apart is left of the name",
+        "is_official": "whether the repository is the vendor's own",
+        "is_mirror": "whether it is a known re-upload of another's weights",
+        "params_b": "parameters in billions as the source's own field states",
+        "released_on": "release date that the source states",
+        "first_seen_on": "first observation of the record",
+        "last_seen_on": "last observation of the record",
+        "is_own": "whether it is what a server of the user's own lists",
+        "is_tier": "whether the mode word is part of the model's name here: a tier, not an effort",
+        "is_word": "whether the mode word is a word of the name like any other",
+        "mode": "reasoning mode that the name states",
+        "tier": "mode word that tells models apart",
+        "effort": "reasoning effort that the name states",
+        "stage": "training stage: base, chat, ... as settled",
+        "unit_id": "first record of the equal records it is compared as",
+        "cluster_id": "first record of its model",
+    },
+    "pairs": {
+        "match_weight": "log2 of the odds that both are one model",
+        "match_probability": "the same as a probability",
+        "match_reason": "linked, refused or below threshold",
+        "refused_because": "constraint that kept the pair apart",
+        "left_source": "source of the pair's first record",
+        "left_record_id": "its first record",
+        "right_source": "source of the pair's second record",
+        "right_record_id": "its second record",
+    },
+    "changes": {
+        "changed_at": "when, UTC",
+        "change": "merged, split or retired",
+        "old_model_id": "id until then",
+        "new_model_id": "id since then",
+        "record_count": "records that moved",
+    },
 }
 KINDS = {"records": {"duckdb", "polars"}, "pairs": {"splink", "duckdb"}}
 
@@ -253,8 +306,16 @@ def write(connection: duckdb.DuckDBPyConnection, refreshed: Refreshed) -> None:
 def _column_schema(table: str, frame: pl.DataFrame) -> dg.TableSchema:
     meanings = MEANINGS.get(table, {})
     return dg.TableSchema(
-        [dg.TableColumn(name, str(kind), description=meanings.get(name)) for name, kind in frame.schema.items()]
+        [dg.TableColumn(name, str(kind), description=_meaning(name, meanings)) for name, kind in frame.schema.items()]
     )
+
+
+def _meaning(column: str, meanings: dict[str, str]) -> str | None:
+    if column.startswith("weight_tf_adj_"):
+        return f"what the rarity of its {column.removeprefix('weight_tf_adj_')} adds to the match weight"
+    if column.startswith("weight_"):
+        return f"what the comparison of {column.removeprefix('weight_')} adds to the match weight"
+    return meanings.get(column)
 
 
 def contradictions(linked: linkage.Linkage) -> pl.DataFrame:

@@ -5,6 +5,7 @@ When tables are read and written belongs here. How an estimate or a score comes 
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from pipeline.rankings import estimates, profile, quality, signals, tables
+from pipeline.rankings import estimates, plots, profile, quality, signals, tables
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
 from pipeline.resources import BuildDatabase, Clock
@@ -56,12 +57,41 @@ def load_profiles(environment: Mapping[str, str] | None = None) -> tuple[Profile
     return profile.load([profile.SHIPPED, *([Path(own).expanduser()] if own else [])])
 
 
+_MEANINGS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "evidence": (
+        ("model_id", "VARCHAR", "published.models"),
+        ("effort", "VARCHAR", "effort the record's name states, or the table's own"),
+        ("metric", "VARCHAR", "what was measured"),
+        ("scope", "VARCHAR", "what narrows it: Arena subset and category, leaderboard"),
+        ("value", "DOUBLE", "as the source gives it"),
+        ("variance", "DOUBLE", "of the value, where the source states an interval"),
+        ("weight", "DOUBLE", "how much it counts beside others of its kind"),
+        ("source", "VARCHAR", "published.model_records"),
+        ("record_id", "VARCHAR", "published.model_records"),
+        ("observed_at", "TIMESTAMP", "when the source said so"),
+    ),
+    "own_calls": (
+        ("offer_id", "VARCHAR", "published.offers"),
+        ("effort", "VARCHAR", "effort that was asked for"),
+        ("calls", "DOUBLE", "answered calls, recent ones counting more"),
+        ("log_first_content_ms", "DOUBLE", "mean logarithm of the time to the first content"),
+        ("output_calls", "DOUBLE", "calls that were long enough to time their output"),
+        ("log_tokens_per_s", "DOUBLE", "mean logarithm of completion tokens a second"),
+        ("last_at", "TIMESTAMP", "start of the newest of them"),
+    ),
+}
+
+
 def _described(name: str) -> dict[str, Any]:
     described: dict[str, Any] = {"dagster/table_name": f"ranking.{name}"}
     if name in tables.PUBLISHED:
         columns = tables.contract_table(name).columns
         described["dagster/column_schema"] = dg.TableSchema(
             [dg.TableColumn(c.name, c.sql_type, description=c.meaning) for c in columns]
+        )
+    elif name in _MEANINGS:
+        described["dagster/column_schema"] = dg.TableSchema(
+            [dg.TableColumn(column, kind, description=meaning) for column, kind, meaning in _MEANINGS[name]]
         )
     return described
 
@@ -245,13 +275,20 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
                 allow_retries=False,
             )
         medium = ranked.filter(pl.col("difficulty_band") == MEDIUM.band)
+        default = next(p.name for p in loaded if p.is_default)
+        before = last_ranks(connection, default)
         tables.write(connection, "rankings", medium)
         tables.write(connection, "band_rankings", ranked)
         left_out = sum(offer.gives_prompts_away for offer in offered.offers)
     top = {f"first_ten_{p.name}": dg.MetadataValue.md(first_rows(medium, p.name, _SHOWN)) for p in loaded}
     yield dg.MaterializeResult(
         asset_key=_key("rankings"),
-        metadata={"dagster/row_count": medium.height, "offers_that_collect_prompts": left_out, **top},
+        metadata={
+            "dagster/row_count": medium.height,
+            "offers_that_collect_prompts": left_out,
+            **top,
+            **pictures(medium.filter(pl.col("profile") == default), before, locations().reports),
+        },
     )
     yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
 
@@ -281,6 +318,50 @@ def changes(context: dg.AssetExecutionContext, build: BuildDatabase, clock: Cloc
     shown = [["" if value is None else str(value) for value in row] for row in rows[:_SHOWN_CHANGES]]
     metadata["report"] = dg.MetadataValue.md("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in shown)]))
     return dg.MaterializeResult(metadata=metadata)
+
+
+def last_ranks(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, int]:
+    """Ranks of a profile as the run before left them, by label; empty on the first."""
+    there = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'ranking' AND table_name = 'rankings'"
+    if not connection.execute(there).fetchall():
+        return {}
+    query = "SELECT offer_id, effort, rank FROM ranking.rankings WHERE profile = ?"
+    return {label(offer, effort): rank for offer, effort, rank in connection.execute(query, [name]).fetchall()}
+
+
+def label(offer_id: str, effort: str | None) -> str:
+    """An offer at an effort, for people."""
+    return " ".join(part for part in (offer_id.removeprefix("openrouter:"), effort) if part)
+
+
+def pictures(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> dict[str, Any]:
+    """Plots of a profile: a small one for the asset's page, and a link to a large one below `reports`."""
+    rows = list(ranked.iter_rows(named=True))
+    choices = [
+        plots.Choice(
+            label(row["offer_id"], row["effort"]),
+            row["quality"],
+            row["cost_in_usd_per_call"] or 0.0,
+            row["latency_ms"],
+            row["latency_basis"],
+        )
+        for row in rows
+        if row["quality"] is not None and row["latency_ms"] is not None
+    ]
+    now = {label(row["offer_id"], row["effort"]): row["rank"] for row in rows}
+    drawn = {
+        "quality_and_cost": partial(plots.quality_and_cost, choices),
+        "rank_moves": partial(plots.rank_moves, before, now),
+        "latencies": partial(plots.latencies, choices),
+    }
+    reports.mkdir(parents=True, exist_ok=True)
+    metadata: dict[str, Any] = {}
+    for name, draw in drawn.items():
+        file = reports / f"{name}.svg"
+        file.write_text(draw(plots.FULL), encoding="utf-8")
+        metadata[name] = dg.MetadataValue.md(plots.inline(draw(plots.PREVIEW), name.replace("_", " ")))
+        metadata[f"{name}_large"] = dg.MetadataValue.url(file.as_uri())
+    return metadata
 
 
 def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:
