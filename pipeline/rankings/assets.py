@@ -335,7 +335,7 @@ def label(offer_id: str, effort: str | None) -> str:
 
 
 def pictures(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> dict[str, Any]:
-    """Plots of a profile: a small one for the asset's page, and a link to a large one below `reports`."""
+    """Plots of a profile: a small one for the asset's page, and the path of a large one below `reports`."""
     rows = list(ranked.iter_rows(named=True))
     choices = [
         plots.Choice(
@@ -360,7 +360,8 @@ def pictures(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> 
         file = reports / f"{name}.svg"
         file.write_text(draw(plots.FULL), encoding="utf-8")
         metadata[name] = dg.MetadataValue.md(plots.inline(draw(plots.PREVIEW), name.replace("_", " ")))
-        metadata[f"{name}_large"] = dg.MetadataValue.url(file.as_uri())
+        # A path to copy: no browser follows a link from a server to a file.
+        metadata[f"{name}_large"] = dg.MetadataValue.path(file)
     return metadata
 
 

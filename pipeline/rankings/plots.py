@@ -20,6 +20,7 @@ FULL = (1200, 760)
 
 _INK, _FAINT, _LINE = "#1f2933", "#9aa5b1", "#d9dee4"
 _GOOD, _BAD, _PLAIN = "#0b7a75", "#b4432f", "#5b7ba6"
+_APART, _LETTER = 14, 6.0
 _HALO = 'stroke="#fff" stroke-width="3" paint-order="stroke"'
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 30, 40
 
@@ -144,10 +145,14 @@ def quality_and_cost(choices: Sequence[Choice], size: tuple[int, int]) -> str:
     last_y = math.inf
     for choice in front:
         x, y = place(choice)
-        if last_y - y >= 13:
-            is_right = x > frame.width * 0.3
-            frame.text(x + (-7 if is_right else 7), y - 5, choice.label, "end" if is_right else "start")
-            last_y = y
+        if last_y - y < _APART:
+            continue
+        # Above the front is free; where there is no room to the left, below it.
+        if x - _LEFT > _LETTER * len(choice.label):
+            frame.text(x - 7, y - 4, choice.label, "end")
+        else:
+            frame.text(x + 5, y + 13, choice.label)
+        last_y = y
     if frame.is_large:
         for choice in shown:
             x, y = place(choice)

@@ -198,7 +198,7 @@ def test_what_a_run_noted_is_what_a_reader_wants(home: Path, monkeypatch: pytest
 
     assert bare == []
     assert "data:image/svg+xml" in found["ranking/rankings"]["quality_and_cost"].value
-    assert Path(found["ranking/rankings"]["latencies_large"].value.removeprefix("file://")).exists()
+    assert Path(found["ranking/rankings"]["latencies_large"].value).exists()
     lineage = found["published/rankings"]["dagster/column_lineage"].value.deps_by_column
     assert lineage["score"] == [dg.TableColumnDep(dg.AssetKey(["ranking", "rankings"]), "score")]
 
