@@ -15,7 +15,10 @@ import pytest
 from proxy import settings as proxy_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 _VARIABLE = re.compile(
     r"\b(ORCHESTRATOR_[A-Z0-9_]+|OPENROUTER_[A-Z_]+|HF_TOKEN|DATABASE_URL|ARTIFICIAL_ANALYSIS_API_KEY|DAGSTER_HOME)\b"
