@@ -97,8 +97,14 @@ class Offer(NamedTuple):
     price_reasoning_usd_per_mtok: Annotated[float | None, "reasoning tokens, where they cost other than completion"]
     price_request_usd: Annotated[float | None, "each request"]
     price_image_usd: Annotated[float | None, "each input image"]
-    price_tiers_json: Annotated[str | None, "JSON list of dearer prices above a prompt length, per mtok"]
+    price_tiers_json: Annotated[
+        str | None,
+        "prices of whole calls with longer prompts: JSON list by rising 'min_prompt_tokens', each with any of "
+        "'price_in_usd_per_mtok', 'price_out_…', 'price_cache_read_…', 'price_cache_write_…'; the last tier that the "
+        "prompt reaches replaces the prices it names",
+    ]
     price_source: Annotated[str | None, "source:record_id the prices are from"]
+    price_observed_at: Annotated[dt.datetime | None, "when that source was observed to state them"]
     context_tokens: Annotated[
         int | None, "prompt and completion together; the smaller of what model and endpoint state"
     ]

@@ -149,7 +149,7 @@ def kind_of(
 def prices(pricing: Mapping[str, Any]) -> dict[str, Any]:
     """The price columns of a `pricing` object, discount already inside. Raises `BadValueError`.
 
-    Dearer prices above a prompt length (`overrides`) become a JSON list in `price_tiers_json`.
+    Other prices from a prompt length on (`overrides`) become `price_tiers_json`.
     """
     prompt = values.price(pricing.get("prompt"), "prompt")
     completion = values.price(pricing.get("completion"), "completion")
@@ -185,7 +185,7 @@ def prices(pricing: Mapping[str, Any]) -> dict[str, Any]:
         "price_image_usd": image,
         "price_web_search_usd": values.price(pricing.get("web_search"), "web search", per_token=False),
         "price_audio_usd_per_mtok": values.price(pricing.get("audio"), "audio"),
-        "price_tiers_json": json.dumps(tiers, separators=(",", ":")) if tiers else None,
+        "price_tiers_json": values.tiers_json(tiers),
     }
 
 

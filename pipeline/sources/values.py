@@ -141,6 +141,15 @@ def price(value: object, what: str, *, per_token: bool = True) -> float | None:
     return result
 
 
+def tiers_json(tiers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Prices from a prompt length on as `price_tiers_json` holds them, shortest first; None where there are none.
+
+    A tier has `min_prompt_tokens` and any of the price columns.
+    """
+    ordered = sorted(tiers, key=lambda tier: tier["min_prompt_tokens"])
+    return json.dumps(ordered, separators=(",", ":")) if ordered else None
+
+
 def date(value: object) -> dt.date | None:
     """An ISO date, or the date of an ISO time."""
     if not isinstance(value, str):

@@ -34,8 +34,8 @@ COLUMNS: dict[str, str] = {
     ),
     "core.openrouter_endpoints": (
         "openrouter_id VARCHAR, canonical_slug VARCHAR, host_name VARCHAR, host_tag VARCHAR, quantization VARCHAR, "
-        f"context_tokens BIGINT, max_output_tokens BIGINT, max_prompt_tokens BIGINT, {_PRICES}, discount DOUBLE, "
-        "supported_parameters VARCHAR[], status INTEGER, uptime_percent_last_30m DOUBLE, "
+        f"context_tokens BIGINT, max_output_tokens BIGINT, max_prompt_tokens BIGINT, {_PRICES}, "
+        "price_tiers_json VARCHAR, discount DOUBLE, supported_parameters VARCHAR[], status INTEGER, uptime_percent_last_30m DOUBLE, "
         "uptime_percent_last_1d DOUBLE, latency_p50_ms DOUBLE, latency_p90_ms DOUBLE, "
         "throughput_p50_tokens_per_s DOUBLE, throughput_p90_tokens_per_s DOUBLE, may_train_on_prompts BOOLEAN, "
         "supports_implicit_caching BOOLEAN, observed_at TIMESTAMP"

@@ -44,6 +44,7 @@ openrouter AS (
         listing.price_image_usd,
         listing.price_tiers_json,
         'openrouter:' || listing.openrouter_id AS price_source,
+        listing.observed_at AS price_observed_at,
         least(listing.context_tokens, listing.endpoint_context_tokens) AS context_tokens,
         listing.max_output_tokens,
         coalesce(listing.input_modalities, []) AS input_modalities,
@@ -92,19 +93,20 @@ hosts AS (
         CAST(NULL AS DOUBLE) AS price_reasoning_usd_per_mtok,
         host.price_request_usd,
         host.price_image_usd,
-        CAST(NULL AS VARCHAR) AS price_tiers_json,
+        host.price_tiers_json,
         least(listed.context_tokens, host.context_tokens) AS context_tokens,
         host.max_output_tokens,
         coalesce(host.supported_parameters, listed.supported_parameters) AS supported_parameters,
         host.latency_p50_ms AS latency_ms,
         host.throughput_p50_tokens_per_s AS throughput_tokens_per_s,
         coalesce(host.uptime_percent_last_1d, host.uptime_percent_last_30m) AS uptime_percent,
+        host.observed_at AS price_observed_at,
         host.observed_at,
         listed.* EXCLUDE (
             offer_id, quantization, kind, is_free, may_train_on_prompts, price_in_usd_per_mtok, price_out_usd_per_mtok,
             price_cache_read_usd_per_mtok, price_cache_write_usd_per_mtok, price_reasoning_usd_per_mtok,
-            price_request_usd, price_image_usd, price_tiers_json, context_tokens, max_output_tokens,
-            supported_parameters, latency_ms, throughput_tokens_per_s, uptime_percent, observed_at
+            price_request_usd, price_image_usd, price_tiers_json, price_observed_at, context_tokens,
+            max_output_tokens, supported_parameters, latency_ms, throughput_tokens_per_s, uptime_percent, observed_at
         )
     FROM core.openrouter_endpoints AS host
     JOIN openrouter AS listed ON listed.record_id = host.openrouter_id
@@ -131,6 +133,7 @@ upstreams AS (
         CASE WHEN listing.is_local THEN 0.0 END AS price_out_usd_per_mtok,
         CASE WHEN listing.is_local THEN 'upstream:' || listing.upstream || ':' || listing.upstream_model
         END AS price_source,
+        CASE WHEN listing.is_local THEN listing.observed_at END AS price_observed_at,
         listing.context_tokens,
         'upstream' AS source,
         listing.upstream || ':' || listing.upstream_model AS record_id,
@@ -181,6 +184,7 @@ SELECT
     listed.price_image_usd,
     listed.price_tiers_json,
     listed.price_source,
+    listed.price_observed_at,
     listed.context_tokens,
     listed.max_output_tokens,
     coalesce(listed.input_modalities, []) AS input_modalities,
