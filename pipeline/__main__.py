@@ -98,6 +98,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _ui(host: str, port: int, *, is_offline: bool) -> int:
+    build_definitions(is_offline=is_offline)  # a wrong setting is told here, not somewhere in the UI
     home = dagster_home.prepare()
     lock = FileLock(home / "ui.lock")
     try:

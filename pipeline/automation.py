@@ -6,13 +6,14 @@ Rhythms belong here; what a run does is the assets' business.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from pipeline.resources import Clock
 from pipeline.run_history import prune_runs
+from pipeline.settings import SettingError
 from pipeline.sources.assets import prune_observations
 from warehouse.connect import locations
 from warehouse.published import ContractMismatchError, Snapshot, read
@@ -85,47 +86,91 @@ def prune() -> None:
     prune_runs(prune_observations())
 
 
-def schedules(has_key: bool) -> list[dg.ScheduleDefinition]:
-    """Running by default, each to be switched off in the UI. Without a key, endpoints have nothing to fetch."""
-    running = [
-        dg.ScheduleDefinition(
-            name=f"{name}_schedule",
-            job_name=name,
+_PRUNING = (
+    "50 3,9,15,21 * * *",
+    "what is older than the retention goes, four times a day because events gather quickly",
+)
+
+SENSOR_NAME = "stale_publication"
+_LOOKS_EVERY_S = 300
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+OFF = "off"
+"""In place of a rhythm: do not run until someone switches it on in the UI."""
+
+
+def schedules(has_key: bool, own: Mapping[str, str] | None = None) -> list[dg.ScheduleDefinition]:
+    """Running by default, each to be switched off in the UI. Without a key, endpoints have nothing to fetch.
+
+    `own` (ORCHESTRATOR_SCHEDULES) has the job → its cron expression in UTC, or `OFF`. Raises `SettingError` for a
+    job that has no rhythm, and for one that cannot be read.
+    """
+    rhythms = {**{name: (cron, why) for name, _, cron, why in _RHYTHMS}, PRUNE_JOB_NAME: _PRUNING}
+    wanted = dict(own or {})
+    if unknown := sorted(wanted.keys() - rhythms.keys() - {SENSOR_NAME}):
+        raise SettingError(
+            f"ORCHESTRATOR_SCHEDULES names {', '.join(unknown)}; it takes {', '.join([*rhythms, SENSOR_NAME])}."
+        )
+    made = []
+    for name, (usual, why) in rhythms.items():
+        when = wanted.get(name, usual)
+        runs = when != OFF and (has_key or name != "refresh_endpoints" or name in wanted)
+        made.append(_schedule(name, usual if when == OFF else when, why, runs))
+    return made
+
+
+def _schedule(job: str, cron: str, why: str, runs: bool) -> dg.ScheduleDefinition:
+    def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        # Where runs take longer than the rhythm, the queue would grow without end.
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job, statuses=_UNFINISHED)):
+            return dg.SkipReason("The last run of this job has not finished.")
+        return dg.RunRequest()
+
+    try:
+        return dg.ScheduleDefinition(
+            name=f"{job}_schedule",
+            job_name=job,
             cron_schedule=cron,
             execution_timezone="UTC",
-            default_status=(
-                dg.DefaultScheduleStatus.RUNNING
-                if has_key or name != "refresh_endpoints"
-                else dg.DefaultScheduleStatus.STOPPED
-            ),
+            execution_fn=due,
+            default_status=dg.DefaultScheduleStatus.RUNNING if runs else dg.DefaultScheduleStatus.STOPPED,
             description=f"Because {why}.",
         )
-        for name, _, cron, why in _RHYTHMS
-    ]
-    pruning = dg.ScheduleDefinition(
-        name="prune_schedule",
-        job_name=PRUNE_JOB_NAME,
-        cron_schedule="50 3,9,15,21 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Metrics older than the retention go; runs four times a day, because events gather quickly.",
+    except dg.DagsterInvalidDefinitionError as error:
+        raise SettingError(
+            f"ORCHESTRATOR_SCHEDULES: {cron!r} for {job} is no rhythm; it takes five fields as cron does, or {OFF}."
+        ) from error
+
+
+def sensors(own: Mapping[str, str] | None = None) -> list[dg.SensorDefinition]:
+    """The one sensor. `own` may have the seconds between its looks, or `OFF`. Raises `SettingError` for neither."""
+    wanted = (own or {}).get(SENSOR_NAME, str(_LOOKS_EVERY_S))
+    if wanted != OFF and not (wanted.isdecimal() and int(wanted)):
+        raise SettingError(f"ORCHESTRATOR_SCHEDULES: {SENSOR_NAME} is {wanted!r}; it takes seconds, or {OFF}.")
+
+    @dg.sensor(
+        name=SENSOR_NAME,
+        job_name=REFRESH_JOB_NAME,
+        minimum_interval_seconds=_LOOKS_EVERY_S if wanted == OFF else int(wanted),
+        default_status=dg.DefaultSensorStatus.STOPPED if wanted == OFF else dg.DefaultSensorStatus.RUNNING,
+        description="Asks for a refresh when the publication is missing, unreadable or older than a day.",
     )
-    return [*running, pruning]
+    def look(context: dg.SensorEvaluationContext, clock: Clock) -> dg.RunRequest | dg.SkipReason:
+        # At most one request an hour, so that a refresh that fails is not asked for again at once.
+        now = clock.now()
+        reason = why_stale(now)
+        if reason is None:
+            return dg.SkipReason("The publication is fresh.")
+        return dg.RunRequest(run_key=f"stale-{now:%Y%m%dT%H}", tags={"orchestrator/reason": reason})
 
-
-@dg.sensor(
-    job_name=REFRESH_JOB_NAME,
-    minimum_interval_seconds=300,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks for a refresh when the publication is missing, unreadable or older than a day.",
-)
-def stale_publication(context: dg.SensorEvaluationContext, clock: Clock) -> dg.RunRequest | dg.SkipReason:
-    """At most one request an hour, so that a refresh that fails is not asked for again at once."""
-    now = clock.now()
-    reason = why_stale(now)
-    if reason is None:
-        return dg.SkipReason("The publication is fresh.")
-    return dg.RunRequest(run_key=f"stale-{now:%Y%m%dT%H}", tags={"orchestrator/reason": reason})
+    return [look]
 
 
 def why_stale(now: dt.datetime) -> str | None:

@@ -25,14 +25,15 @@ def build_definitions(
     *, is_offline: bool = False, directory: str = "", resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
     """Everything, with the payload origins that were asked for; `resources` replaces resources by name."""
+    configured = settings.load()
     assets = [*load_assets(), *ENTITY_ASSETS, *RANKING_ASSETS, *publish.ASSETS]
     keys = [key for asset in assets for key in asset.keys]
     return dg.Definitions(
         assets=assets,
         asset_checks=CHECKS,
         jobs=[*automation.jobs(keys), automation.prune],
-        schedules=automation.schedules(has_key=settings.load().openrouter_api_key is not None),
-        sensors=[automation.stale_publication],
+        schedules=automation.schedules(configured.openrouter_api_key is not None, configured.schedules),
+        sensors=automation.sensors(configured.schedules),
         # One process a run: two steps that write one DuckDB file would collide.
         executor=dg.in_process_executor,
         loggers={"terminal": terminal_logger},
@@ -45,4 +46,7 @@ def build_definitions(
     )
 
 
-defs = build_definitions(is_offline=settings.is_offline(os.environ))
+@dg.definitions
+def deployed() -> dg.Definitions:
+    """What this deployment's settings ask for. Made when Dagster asks, so that a wrong setting is told in one line."""
+    return build_definitions(is_offline=settings.is_offline(os.environ))

@@ -28,6 +28,8 @@ class Settings:
     """HF_TOKEN: raises the Hub's rate limit."""
     artificial_analysis_api_key: str | None
     """ARTIFICIAL_ANALYSIS_API_KEY: without it that source uses its last good or bundled payload."""
+    schedules: Mapping[str, str]
+    """ORCHESTRATOR_SCHEDULES: job → when, in place of its usual rhythm. `automation.py` knows the names."""
 
     def __repr__(self) -> str:
         return "Settings(<keys are not shown>)"
@@ -43,6 +45,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         openrouter_api_key=env.get("OPENROUTER_API_KEY") or None,
         hugging_face_token=env.get("HF_TOKEN") or None,
         artificial_analysis_api_key=env.get("ARTIFICIAL_ANALYSIS_API_KEY") or None,
+        schedules=_rhythms(env, "ORCHESTRATOR_SCHEDULES"),
     )
 
 
@@ -60,6 +63,19 @@ def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if text in ("0", "false", "no", "off"):
         return False
     raise SettingError(f"{name} is {text!r}; it takes true or false.")
+
+
+def _rhythms(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """`job=when; job=when`."""
+    found = {}
+    for part in (env.get(name) or "").split(";"):
+        job, sign, when = (word.strip() for word in part.partition("="))
+        if not part.strip():
+            continue
+        if not (job and sign and when):
+            raise SettingError(f"{name} has {part.strip()!r}; it takes job=when; job=when, such as prune=0 4 * * *.")
+        found[job] = when
+    return found
 
 
 def _days(env: Mapping[str, str], name: str, *, default: int) -> int:

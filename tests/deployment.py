@@ -5,10 +5,17 @@ What starts `orchestrator` as a user would belongs here; what is then true of it
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from warehouse.supervise import port_is_free
 
@@ -32,9 +39,9 @@ def run(home: Path, *words: str, cwd: Path = ROOT, **more: str) -> subprocess.Co
     )
 
 
-def free_port() -> int:
+def free_port(above: int = 20_099) -> int:
     """A port nobody listens on now, outside the range the kernel hands out by itself."""
-    return next(port for port in range(20_100, 20_400) if port_is_free("127.0.0.1", port))
+    return next(port for port in range(above + 1, 20_400) if port_is_free("127.0.0.1", port))
 
 
 def refreshed(home: Path) -> Path:
@@ -42,3 +49,55 @@ def refreshed(home: Path) -> Path:
     done = run(home, "refresh", "--offline")
     assert done.returncode == 0, done.stderr
     return home / "data" / "orchestrator.duckdb"
+
+
+def eventually(is_so: Callable[[], Any], within_s: float) -> Any:
+    """The first true answer. Asks ten times a second at most."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError, KeyError, IndexError, TypeError):
+            if answer := is_so():
+                return answer
+        time.sleep(0.1)
+    raise AssertionError(f"not so within {within_s:g} s")
+
+
+def belonging(home: Path) -> dict[int, str]:
+    """Processes that were started with that deployment's Dagster home: number and command line."""
+    mark = f"DAGSTER_HOME={home / 'dagster'}".encode()
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def daemons(home: Path) -> set[int]:
+    """Those of them that run schedules and the queue."""
+    return {number for number, command in belonging(home).items() if "dagster._daemon" in command}
+
+
+def end(process: subprocess.Popen[Any], home: Path) -> None:
+    """Kill it and whatever belongs to that deployment, for a test that may have failed half way."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for number in belonging(home):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+_RUNS = "{ runsOrError { ... on Runs { results { runId status startTime endTime jobName tags { key value } } } } }"
+
+
+def graphql(port: int, query: str, **variables: str) -> Any:
+    """The Dagster UI's answer to a query."""
+    asked = {"query": query, "variables": variables}
+    return httpx.post(f"http://127.0.0.1:{port}/graphql", json=asked, timeout=30).json()["data"]
+
+
+def dagster_runs(port: int) -> list[dict[str, Any]]:
+    """Every run, newest first; tags as a dictionary."""
+    found = graphql(port, _RUNS)["runsOrError"]["results"]
+    return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]

@@ -5,22 +5,20 @@ Starts `dagster dev` itself on loopback, with a data folder, a Dagster home and 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from pipeline import dagster_home
 from pipeline.dagster_ui import LIVED_LONG_ENOUGH_S
-from tests.deployment import ROOT, environment
+from tests.deployment import ROOT, belonging, daemons, dagster_runs, end, environment, eventually, graphql
 from warehouse.supervise import port_is_free
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -29,34 +27,11 @@ _LAUNCH = """mutation ($repository: String!, $location: String!, $job: String!) 
   executionParams: {selector: {repositoryName: $repository, repositoryLocationName: $location, pipelineName: $job},
   mode: "default"}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _WHERE = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
-_RUNS = "{ runsOrError { ... on Runs { results { runId status startTime endTime jobName } } } }"
 
 
 def free_port() -> int:
     """A port nobody listens on now."""
     return next(port for port in range(19_310, 19_399) if port_is_free("127.0.0.1", port))
-
-
-def eventually(is_so: Callable[[], Any], within_s: float) -> Any:
-    """The first true answer. Asks ten times a second at most."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError, KeyError, IndexError, TypeError):
-            if answer := is_so():
-                return answer
-        time.sleep(0.1)
-    raise AssertionError(f"not so within {within_s:g} s")
-
-
-def belonging(home: Path) -> dict[int, str]:
-    """Processes that were started with that Dagster home: number and command line."""
-    mark = f"DAGSTER_HOME={home / 'dagster'}".encode()
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
 
 
 class Ui:
@@ -73,10 +48,7 @@ class Ui:
 
     def ask(self, query: str, **variables: str) -> Any:
         """The answer to a GraphQL query."""
-        answer = httpx.post(
-            f"http://127.0.0.1:{self.port}/graphql", json={"query": query, "variables": variables}, timeout=30
-        )
-        return answer.json()["data"]
+        return graphql(self.port, query, **variables)
 
     def repository(self) -> dict[str, str]:
         """Where the jobs are, once they are loaded."""
@@ -90,11 +62,7 @@ class Ui:
 
     def runs(self) -> dict[str, dict[str, Any]]:
         """Every run by id."""
-        return {run["runId"]: run for run in self.ask(_RUNS)["runsOrError"]["results"]}
-
-    def daemon(self) -> int:
-        """Process number of the daemon that runs schedules and the queue."""
-        return next(number for number, command in belonging(self.home).items() if "dagster._daemon" in command)
+        return {run["runId"]: run for run in dagster_runs(self.port)}
 
 
 @pytest.fixture
@@ -104,12 +72,7 @@ def ui(tmp_path: Path) -> Iterator[Ui]:
     try:
         yield started
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(started.process.pid, signal.SIGKILL)
-        started.process.wait()
-        for number in belonging(tmp_path):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+        end(started.process, tmp_path)
 
 
 def test_two_refreshes_started_at_once_both_succeed(ui: Ui) -> None:
@@ -135,7 +98,7 @@ def test_a_killed_daemon_comes_back_and_a_killed_ui_leaves_nothing(ui: Ui) -> No
     """Schedules go on without anyone looking, once: a second UI on the same home is refused meanwhile."""
     began = time.monotonic()
     ui.repository()
-    killed = ui.daemon()
+    (killed,) = eventually(lambda: daemons(ui.home), 60)
     command = [sys.executable, "-m", "pipeline", "ui", "--port", str(free_port())]
     second = subprocess.run(
         command, cwd=ROOT, env=environment(ui.home), capture_output=True, text=True, check=False, timeout=60
@@ -146,8 +109,7 @@ def test_a_killed_daemon_comes_back_and_a_killed_ui_leaves_nothing(ui: Ui) -> No
     os.kill(killed, signal.SIGKILL)
 
     def is_back() -> bool:
-        daemons = {number for number, command in belonging(ui.home).items() if "dagster._daemon" in command}
-        return ui.process.poll() is None and bool(daemons - {killed})
+        return ui.process.poll() is None and bool(daemons(ui.home) - {killed})
 
     eventually(is_back, 120)
     ui.process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipeline import automation
+from pipeline import automation, settings
 from pipeline.definitions import build_definitions
 from tests.deployment import ROOT, environment
 
@@ -153,6 +154,63 @@ def test_endpoints_are_asked_only_with_a_key(has_key: bool, status: str) -> None
 
     assert statuses.pop("refresh_endpoints_schedule") == status
     assert set(statuses.values()) == {"RUNNING"}
+
+
+def test_a_rhythm_of_ones_own_takes_the_place_of_the_usual() -> None:
+    """A named job follows it, endpoints even without a key; `off` leaves a job to be switched on; others stay."""
+    own = settings.load({"ORCHESTRATOR_SCHEDULES": "refresh_endpoints = */5 * * * *; prune=off;"}).schedules
+    made = {one.name: (one.cron_schedule, one.default_status.value) for one in automation.schedules(False, own)}
+
+    assert made["refresh_endpoints_schedule"] == ("*/5 * * * *", "RUNNING")
+    assert made["prune_schedule"] == (SCHEDULES["prune_schedule"], "STOPPED")
+    assert made["refresh_openrouter_schedule"] == (SCHEDULES["refresh_openrouter_schedule"], "RUNNING")
+    assert [one.minimum_interval_seconds for one in automation.sensors({"stale_publication": "60"})] == [60]
+    assert [one.default_status.value for one in automation.sensors({"stale_publication": "off"})] == ["STOPPED"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prune", "job=when"),
+        ("prune=", "job=when"),
+        ("prune=hourly", "no rhythm"),
+        ("prune=61 * * * *", "no rhythm"),
+        ("prunes=off", "it takes refresh_openrouter"),
+        ("stale_publication=* * * * *", "seconds"),
+        ("stale_publication=0", "seconds"),
+    ],
+)
+def test_a_rhythm_that_cannot_be_read_is_refused(text: str, told: str) -> None:
+    """In one line that says what would do."""
+
+    def read() -> None:
+        own = settings.load({"ORCHESTRATOR_SCHEDULES": text}).schedules
+        automation.schedules(True, own)
+        automation.sensors(own)
+
+    with pytest.raises(settings.SettingError, match=told):
+        read()
+
+
+def test_a_job_that_has_not_finished_is_not_asked_for_again(tmp_path: Path) -> None:
+    """Or the queue of a slow machine would grow without end."""
+    schedule = next(one for one in automation.schedules(True) if one.job_name == "prune")
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+
+        def ask() -> tuple[int, str | None]:
+            answer = schedule.evaluate_tick(dg.build_schedule_context(instance, dt.datetime.now(dt.UTC)))
+            return len(answer.run_requests or ()), answer.skip_message
+
+        first = ask()
+        run = instance.create_run_for_job(automation.prune)
+        while_it_waits = ask()
+        instance.report_run_canceled(run)
+
+        assert (first, while_it_waits, ask()) == (
+            (1, None),
+            (0, "The last run of this job has not finished."),
+            (1, None),
+        )
 
 
 def test_the_sensor_watches_by_default(definitions: dg.Definitions) -> None:
