@@ -165,6 +165,7 @@ class Ranking(NamedTuple):
     latency_basis: Annotated[str | None, "outcomes, endpoint, measured, inferred or missing"]
     cost_in_usd_per_call: Annotated[float | None, "expected cost of a typical call"]
     context_tokens: Annotated[int | None, "context window"]
+    reliability: Annotated[float | None, "expected share of calls that are answered, rate limits included"]
 
 
 class BandRanking(NamedTuple):
@@ -203,9 +204,9 @@ class Signal(NamedTuple):
     model_id: Annotated[str, "published.models"]
     offer_id: Annotated[str | None, "published.offers, where the signal belongs to an offer"]
     effort: Annotated[str | None, "effort it was observed at, where that is known"]
-    signal: Annotated[str, "quality, latency, throughput, cost or context"]
+    signal: Annotated[str, "quality, latency, throughput, cost, context or reliability"]
     value: Annotated[float, "value in the signal's own unit"]
-    unit: Annotated[str, "arena_rating, ms, tokens_per_s, usd_per_call, tokens"]
+    unit: Annotated[str, "arena_rating, ms, tokens_per_s, usd_per_call, tokens, share"]
     basis: Annotated[str, "rated, measured, endpoint, outcomes, listed or inferred"]
     source: Annotated[str, "published.model_records"]
     record_id: Annotated[str, "published.model_records"]

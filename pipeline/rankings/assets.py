@@ -79,6 +79,13 @@ _MEANINGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("log_tokens_per_s", "DOUBLE", "mean logarithm of completion tokens a second"),
         ("last_at", "TIMESTAMP", "start of the newest of them"),
     ),
+    "own_attempts": (
+        ("offer_id", "VARCHAR", "published.offers"),
+        ("answered", "DOUBLE", "answered calls, recent ones counting more"),
+        ("failed", "DOUBLE", "calls that failed at the offer's end, recent ones counting more"),
+        ("failed_ms", "DOUBLE", "mean time until a failed one had failed"),
+        ("last_at", "TIMESTAMP", "start of the newest of all"),
+    ),
 }
 
 
@@ -164,15 +171,23 @@ def offers(build: BuildDatabase, clock: Clock) -> dg.MaterializeResult[Any]:
             _core("outcomes"),
             {"duckdb", "sql"},
         ),
+        _spec(
+            "own_attempts",
+            "How often offers have answered the proxy's own calls, recent calls counting more.",
+            _core("outcomes"),
+            {"duckdb", "sql"},
+        ),
     ],
 )
 def evidence(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResult[Any]]:
-    """Fill `ranking.evidence` and `ranking.own_calls`."""
+    """Fill `ranking.evidence`, `ranking.own_calls` and `ranking.own_attempts`."""
     with build.writing() as connection:
         tables.make_evidence(connection)
         yield dg.MaterializeResult(asset_key=_key("evidence"), metadata=_counted(connection, "evidence", "source"))
         tables.make_own_calls(connection, clock.now())
         yield dg.MaterializeResult(asset_key=_key("own_calls"), metadata=_counted(connection, "own_calls"))
+        tables.make_own_attempts(connection, clock.now())
+        yield dg.MaterializeResult(asset_key=_key("own_attempts"), metadata=_counted(connection, "own_attempts"))
 
 
 @dg.multi_asset(
@@ -187,7 +202,7 @@ def evidence(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResul
         _spec(
             "signals",
             "Which value of which record stands behind every estimate.",
-            [_key("offers"), _key("evidence"), _key("own_calls")],
+            [_key("offers"), _key("evidence"), _key("own_calls"), _key("own_attempts")],
             {"duckdb", "polars"},
         ),
     ],
@@ -212,6 +227,7 @@ def configurations(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
             tables.read_configurations(connection),
             own_calls,
             own_calls_at,
+            *tables.read_own_attempts(connection),
         )
         tables.write(connection, "signals", trail)
         yield dg.MaterializeResult(asset_key=_key("signals"), metadata=_counted(connection, "signals", "signal"))
@@ -230,7 +246,17 @@ def profiles(build: BuildDatabase) -> dg.MaterializeResult[Any]:
         metadata={
             "dagster/row_count": len(loaded),
             "weights": dg.MetadataValue.table(
-                [dg.TableRecord({"profile": p.name, **dict(p.weights), "caution": p.caution}) for p in loaded]
+                [
+                    dg.TableRecord(
+                        {
+                            "profile": p.name,
+                            **dict(p.weights),
+                            "caution": p.caution,
+                            "wrong_answer_usd": p.wrong_answer_usd,
+                        }
+                    )
+                    for p in loaded
+                ]
             ),
         }
     )
@@ -242,13 +268,13 @@ def profiles(build: BuildDatabase) -> dg.MaterializeResult[Any]:
         _spec(
             "rankings",
             "Every offer at every effort, best first for each profile, for a call of medium difficulty.",
-            [_key("offers"), _key("configurations"), _key("own_calls"), _key("profiles")],
+            [_key(name) for name in ("offers", "configurations", "own_calls", "own_attempts", "profiles")],
             {"duckdb", "polars"},
         ),
         _spec(
             "band_rankings",
             "The same for easy, medium and hard prompts.",
-            [_key("offers"), _key("configurations"), _key("own_calls"), _key("profiles")],
+            [_key(name) for name in ("offers", "configurations", "own_calls", "own_attempts", "profiles")],
             {"duckdb", "polars"},
         ),
     ],
@@ -265,6 +291,7 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
             offered.offers,
             tables.read_configurations(connection),
             tables.read_own_calls(connection)[0],
+            tables.read_own_attempts(connection)[0],
             loaded,
             allow_data_collection=allows_data_collection(),
         )

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.rankings import efforts, speed
 from pipeline.rankings.efforts import DEFAULT
-from pipeline.rankings.speed import WORTH_IN_CALLS, OwnCalls
+from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, WORTH_IN_CALLS, OwnAttempts, OwnCalls
 
 SCHEMA = {
     "offer_id": pl.String,
@@ -30,6 +30,8 @@ SCHEMA = {
     "thinking_tokens": pl.Float64,
     "first_content_ratio": pl.Float64,
     "latency_basis": pl.String,
+    "reliability": pl.Float64,
+    "failed_call_ms": pl.Float64,
     "price_in_usd_per_mtok": pl.Float64,
     "price_out_usd_per_mtok": pl.Float64,
     "price_reasoning_usd_per_mtok": pl.Float64,
@@ -63,11 +65,28 @@ class CallableOffer:
     throughput_tokens_per_s: float | None
     active_size_b: float | None
     quantization: str | None = None
+    uptime_percent: float | None = None
+    """Rate-limited calls left out."""
+    endpoint_age_days: float = 0.0
+    """How much older than the listing the endpoint's latency, throughput and uptime are."""
+    is_host: bool = False
+    """Asks for one host of a marketplace, by its tag."""
 
     @property
     def gives_prompts_away(self) -> bool:
         """Free tiers are paid for with prompts and low limits; some hosts train on prompts or publish them."""
         return self.is_free or bool(self.may_train_on_prompts)
+
+    @property
+    def let_through(self) -> float:
+        """Share of calls that a free tier's limits let through and that find a host where it was listed."""
+        limited = speed.UNLIMITED_SHARE if self.is_free else 1.0
+        return float(limited * speed.HOST_STAYS_A_DAY ** (max(self.endpoint_age_days, 0.0) if self.is_host else 0.0))
+
+    @property
+    def endpoint_worth(self) -> float:
+        """What the endpoint's figures are worth in calls: they age as own calls do."""
+        return float(WORTH_IN_CALLS["endpoint"] * 0.5 ** (max(self.endpoint_age_days, 0.0) / OUTCOME_HALF_LIFE_DAYS))
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,7 @@ def build(
     offers: Iterable[CallableOffer],
     configurations: Mapping[str, Sequence[Configured]],
     own_calls: Mapping[tuple[str, str | None], OwnCalls],
+    own_attempts: Mapping[str, OwnAttempts],
     *,
     allow_data_collection: bool,
 ) -> pl.DataFrame:
@@ -99,7 +119,8 @@ def build(
         if offer.gives_prompts_away and not allow_data_collection:
             continue
         for effort, configured in asked_for(offer, configurations.get(offer.model_id, ())):
-            rows.append(_row(offer, effort, configured, own_calls.get((offer.offer_id, effort))))
+            own, attempts = own_calls.get((offer.offer_id, effort)), own_attempts.get(offer.offer_id)
+            rows.append(_row(offer, effort, configured, own, attempts))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -131,7 +152,13 @@ def _bits(quantization: str | None) -> int:
     return int(found.group()) if found else 16
 
 
-def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: OwnCalls | None) -> tuple[object, ...]:
+def _row(
+    offer: CallableOffer,
+    effort: str | None,
+    configured: Configured,
+    own: OwnCalls | None,
+    attempts: OwnAttempts | None,
+) -> tuple[object, ...]:
     first_token_ms, tokens_per_s, basis = configured.first_token_ms, configured.tokens_per_s, configured.speed_basis
     if offer.is_local:
         # A server of one's own has nothing in common with the hosts that others measured.
@@ -139,13 +166,18 @@ def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: 
         basis = "inferred"
     worth = WORTH_IN_CALLS[basis]
     if offer.latency_ms:
-        first_token_ms = speed.combine([(first_token_ms, worth), (offer.latency_ms, WORTH_IN_CALLS["endpoint"])])
+        first_token_ms = speed.combine([(first_token_ms, worth), (offer.latency_ms, offer.endpoint_worth)])
     if offer.throughput_tokens_per_s:
-        tokens_per_s = speed.combine(
-            [(tokens_per_s, worth), (offer.throughput_tokens_per_s, WORTH_IN_CALLS["endpoint"])]
-        )
+        tokens_per_s = speed.combine([(tokens_per_s, worth), (offer.throughput_tokens_per_s, offer.endpoint_worth)])
     if offer.latency_ms or offer.throughput_tokens_per_s:
-        basis, worth = "endpoint", worth + WORTH_IN_CALLS["endpoint"]
+        basis, worth = "endpoint" if offer.endpoint_worth >= worth else basis, worth + offer.endpoint_worth
+    reliable = speed.reliability(
+        first_token_ms,
+        let_through=offer.let_through,
+        uptime_percent=offer.uptime_percent,
+        uptime_worth=offer.endpoint_worth,
+        own=attempts,
+    )
     ratio = 1.0
     if own is not None:
         expected_ms = first_token_ms + configured.thinking_tokens / tokens_per_s * 1000
@@ -169,6 +201,8 @@ def _row(offer: CallableOffer, effort: str | None, configured: Configured, own: 
         configured.thinking_tokens,
         ratio,
         basis,
+        reliable.answered_share,
+        reliable.failed_call_ms,
         offer.price_in_usd_per_mtok,
         offer.price_out_usd_per_mtok,
         offer.price_reasoning_usd_per_mtok,

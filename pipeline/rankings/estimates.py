@@ -11,7 +11,7 @@ from pipeline.rankings.calls import CallableOffer, Configured
 from pipeline.rankings.configurations import Evidence, ModelFacts, Rungs
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.regression import Term
-from pipeline.rankings.speed import OwnCalls
+from pipeline.rankings.speed import OwnAttempts, OwnCalls
 from pipeline.rankings.typical_calls import MEDIUM, TYPICAL_CALLS
 
 
@@ -49,11 +49,12 @@ def rank(
     offers: Sequence[CallableOffer],
     configured: Mapping[str, Sequence[Configured]],
     own_calls: Mapping[tuple[str, str | None], OwnCalls],
+    own_attempts: Mapping[str, OwnAttempts],
     profiles: Sequence[Profile],
     *,
     allow_data_collection: bool,
 ) -> pl.DataFrame:
     """`published.band_rankings` with the columns of `published.rankings` besides, for every band."""
-    ranked = calls.build(offers, configured, own_calls, allow_data_collection=allow_data_collection)
+    ranked = calls.build(offers, configured, own_calls, own_attempts, allow_data_collection=allow_data_collection)
     frames = [scoring.rank(scoring.candidates(ranked, call), profiles, call) for call in TYPICAL_CALLS]
     return pl.concat([frame for frame in frames if not frame.is_empty()]) if not ranked.is_empty() else pl.DataFrame()

@@ -21,7 +21,7 @@ WEIGHTS = ("quality", "latency", "cost", "context")
 DEFAULT_CAUTION = 1.28
 """Nine times in ten a model is better than its estimate less so many standard deviations."""
 
-_FIELDS = {"description", "is_default", "caution", "weights"}
+_FIELDS = {"description", "is_default", "caution", "wrong_answer_usd", "weights"}
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -32,7 +32,7 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """Weights that add up to one, and how cautious to be about what is uncertain."""
+    """Weights that add up to one, and how strict to be about what is uncertain or wrong."""
 
     name: str
     description: str
@@ -41,6 +41,8 @@ class Profile:
     """Standard deviations that quality is lowered by before it counts: an uncertain model must be better to win."""
     weights: Mapping[str, float]
     """Of `WEIGHTS`, each 0 to 1."""
+    wrong_answer_usd: float = 0.0
+    """What a wrong answer costs beside its price: someone reads it, notices and asks again."""
 
 
 def load(directories: Iterable[Path] = (SHIPPED,)) -> tuple[Profile, ...]:
@@ -83,7 +85,11 @@ def read(file: Path) -> Profile:
     caution = _number(content.get("caution", DEFAULT_CAUTION))
     if caution is None or not 0 <= caution <= 4:
         raise ProfileError(f"{file}: caution must be a number of standard deviations from 0 to 4.")
-    return Profile(file.stem, description.strip(), is_default, caution, _weights(file, content.get("weights")))
+    wrong_answer_usd = _number(content.get("wrong_answer_usd", 0.0))
+    if wrong_answer_usd is None or wrong_answer_usd < 0:
+        raise ProfileError(f"{file}: wrong_answer_usd must be a number of US dollars from 0.")
+    weights = _weights(file, content.get("weights"))
+    return Profile(file.stem, description.strip(), is_default, caution, weights, wrong_answer_usd)
 
 
 def _weights(file: Path, given: object) -> dict[str, float]:

@@ -32,11 +32,17 @@ MISSING_QUANTILE = 0.9
 def candidates(calls: pl.DataFrame, call: TypicalCall) -> pl.DataFrame:
     """Adds expected time and cost of one typical call to each (offer, effort).
 
-    In: the columns of `calls.SCHEMA`. Out: `latency_ms`, `cost_in_usd_per_call` as well, null where an input is.
+    In: the columns of `calls.SCHEMA`. Out: `latency_ms` and `cost_in_usd_per_call` of an answered call, and
+    `lost_ms` and `lost_usd` of the unanswered ones that come before it on average; null where an input is.
     """
     thinking = pl.col("thinking_tokens") * call.thinking
     price_thinking = pl.coalesce("price_reasoning_usd_per_mtok", "price_out_usd_per_mtok")
+    # Of n calls that are made until one is answered, n - 1 are not: 1 / reliability - 1 on average. Each is waited for
+    # until it fails, and hosts that bill what they have read before they fail are not rare enough to call it free.
+    failures = 1.0 / pl.col("reliability").clip(LEAST_SUCCESS, 1.0) - 1.0
     return calls.with_columns(
+        lost_ms=failures * pl.col("failed_call_ms"),
+        lost_usd=failures * call.prompt_tokens * pl.col("price_in_usd_per_mtok") / 1e6,
         latency_ms=(pl.col("latency_first_token_ms") + thinking / pl.col("throughput_tokens_per_s") * 1000)
         * pl.col("first_content_ratio")
         + call.answer_tokens / pl.col("throughput_tokens_per_s") * 1000,
@@ -53,8 +59,8 @@ def candidates(calls: pl.DataFrame, call: TypicalCall) -> pl.DataFrame:
 def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) -> pl.DataFrame:
     """One row per profile and (offer, effort), best first, for one typical call.
 
-    `calls` holds one row per candidate with `quality` (or the ability that `call` names), `quality_sd`, `latency_ms`,
-    `cost_in_usd_per_call` and `context_tokens`, null where unknown. Equal scores are ordered by offer and effort.
+    `calls` is what `candidates` returns: one row per candidate, null where unknown. Equal scores are
+    ordered by offer and effort.
     """
     if calls.is_empty() or not profiles:
         return pl.DataFrame()
@@ -63,9 +69,14 @@ def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) ->
         scored = (
             calls.with_columns(quality_score=_success(profile.caution, call))
             .with_columns(
-                # An answer that fails is waited and paid for, and asked for again: 1 / P attempts on average.
-                latency_score=_falling(pl.col("latency_ms") / _likely(), FASTEST_MS, SLOWEST_MS),
-                cost_score=_falling(pl.col("cost_in_usd_per_call") / _likely(), CHEAPEST_USD, DEAREST_USD),
+                # A wrong answer is waited and paid for, and asked for again: 1 / P answers on average.
+                latency_score=_falling((pl.col("latency_ms") + pl.col("lost_ms")) / _likely(), FASTEST_MS, SLOWEST_MS),
+                cost_score=_falling(
+                    (pl.col("cost_in_usd_per_call") + pl.col("lost_usd") + (1.0 - _likely()) * profile.wrong_answer_usd)
+                    / _likely(),
+                    CHEAPEST_USD,
+                    DEAREST_USD,
+                ),
                 context_score=_rising("context_tokens", SMALLEST_TOKENS, LARGEST_TOKENS),
             )
             .with_columns(

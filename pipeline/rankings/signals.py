@@ -6,7 +6,7 @@ Pure. Each row says what one record's metric alone would put the signal at; the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.rankings import efforts
 from pipeline.rankings.calls import CallableOffer, Configured, asked_for
 from pipeline.rankings.configurations import ACCURACIES, ARENA_SCOPE, Evidence, Rungs, log_odds
-from pipeline.rankings.speed import OwnCalls
+from pipeline.rankings.speed import ANSWERED_SHARE, OwnAttempts, OwnCalls
 from pipeline.rankings.typical_calls import MEDIUM
 from warehouse.published import TABLE_OF, Signal
 
@@ -40,6 +40,8 @@ def build(
     configurations: Mapping[str, Sequence[Configured]],
     own_calls: Mapping[tuple[str, str | None], OwnCalls],
     own_calls_at: Mapping[tuple[str, str | None], object],
+    own_attempts: Mapping[str, OwnAttempts],
+    own_attempts_at: Mapping[str, object],
 ) -> pl.DataFrame:
     """Rows of `published.signals`.
 
@@ -104,7 +106,28 @@ def build(
         ):
             if listed is not None:
                 rows.append((*base, None, signal, listed, unit, "endpoint", *record, metric, listed, observed_at))
+        rows.extend(
+            (*base, None, "reliability", share, "share", basis, *told)
+            for share, basis, *told in _reliabilities(offer, record, observed_at, own_attempts, own_attempts_at)
+        )
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _reliabilities(
+    offer: CallableOffer,
+    record: tuple[str, str],
+    observed_at: object,
+    own_attempts: Mapping[str, OwnAttempts],
+    own_attempts_at: Mapping[str, object],
+) -> Iterator[tuple[object, ...]]:
+    """Share of calls answered, basis, source, record, metric, its value and time: what is assumed, listed and seen."""
+    yield ANSWERED_SHARE * offer.let_through, "inferred", *record, "listing", None, observed_at
+    if offer.uptime_percent is not None:
+        share = min(offer.uptime_percent, 100.0) / 100 * offer.let_through
+        yield share, "endpoint", *record, "uptime_percent", offer.uptime_percent, observed_at
+    if (own := own_attempts.get(offer.offer_id)) is not None:
+        share = own.answered / (own.answered + own.failed)
+        yield share, "outcomes", "outcomes", offer.offer_id, "answered_share", share, own_attempts_at[offer.offer_id]
 
 
 def _costs(offer: CallableOffer, thinking_tokens: float) -> list[tuple[str, float | None, float]]:

@@ -1,4 +1,4 @@
-"""Time to the first token, tokens a second and thinking tokens, for every model at every effort, and for every offer.
+"""Time to the first token, tokens a second, thinking tokens and reliability, for every effort and for every offer.
 
 Pure. Signals in order of trust: own calls, an endpoint's percentiles, a third party's measurements, and what alike
 models do. All three quantities are handled as logarithms: errors are ratios.
@@ -54,6 +54,35 @@ class OwnCalls:
     log_tokens_per_s: float | None
     output_calls: float
 
+
+@dataclass(frozen=True)
+class OwnAttempts:
+    """How often the proxy's own calls to an offer were answered, whatever the effort, recent ones counting more."""
+
+    answered: float
+    failed: float
+    failed_ms: float | None
+    """Mean time until a failed one had failed."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How often a call is answered, and how long one that is not is waited for."""
+
+    answered_share: float
+    failed_call_ms: float
+
+
+ANSWERED_SHARE = 0.99
+"""Share of calls that are answered where nothing is known."""
+
+UNLIMITED_SHARE = 0.8
+"""Share of calls to a free tier that its limits let through: some 20 a minute and 50 to 1,000 a day. Uptime says
+nothing of them, because it leaves rate-limited calls out."""
+
+HOST_STAYS_A_DAY = 0.9945
+"""Share of hosts that are a day later what the list says: of those priced as their listing was on 2026-07-22, 17 % had
+another price or were gone 31 days later."""
 
 _PHYSICS = ("log_active_size", "log_price", "released")
 
@@ -138,6 +167,34 @@ def _regress(name: str, columns: Columns, pairs: Sequence[tuple[int, float]]) ->
     noise = np.full(len(pairs), _NOISE_SD[name] ** 2)
     regression = Regression(_TERMS[name], {c: v[rows] for c, v in used.items()}, target, noise)
     return regression.predict(used).mean
+
+
+def reliability(
+    first_token_ms: float,
+    *,
+    let_through: float,
+    uptime_percent: float | None,
+    uptime_worth: float,
+    own: OwnAttempts | None,
+) -> Reliability:
+    """The mean of what is assumed, an endpoint's uptime and own calls, each by what it is worth in calls (beta prior).
+
+    `let_through` is the share of calls that reach the host at all, of which uptime tells nothing. `uptime_worth` is
+    what the uptime is worth: `WORTH_IN_CALLS["endpoint"]`, less for an old one. Null uptime is unknown.
+    """
+    assumed = WORTH_IN_CALLS["inferred"]
+    answered, calls = assumed * ANSWERED_SHARE * let_through, assumed
+    failed_ms, failures = assumed * first_token_ms, assumed
+    if uptime_percent is not None:
+        answered += uptime_worth * min(uptime_percent, 100.0) / 100 * let_through
+        calls += uptime_worth
+    if own is not None:
+        answered += own.answered
+        calls += own.answered + own.failed
+        if own.failed_ms is not None:
+            failed_ms += own.failed * own.failed_ms
+            failures += own.failed
+    return Reliability(answered / calls, failed_ms / failures)
 
 
 def local_speed(active_size_b: float | None) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.rankings.calls import CallableOffer, Configured
 from pipeline.rankings.configurations import Evidence, ModelFacts
 from pipeline.rankings.profile import Profile
-from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnCalls
+from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnAttempts, OwnCalls
 from warehouse import sql
 from warehouse.connect import DatabaseError, open_reader
 from warehouse.published import SCHEMA, TABLE_OF, TABLES, Table
@@ -59,6 +59,12 @@ def make_own_calls(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> N
     """Fill `ranking.own_calls` as of `now` (UTC)."""
     parameters = {"now": now, "half_life_days": OUTCOME_HALF_LIFE_DAYS}
     connection.execute(sql.statement("ranking", "own_calls"), parameters)
+
+
+def make_own_attempts(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> None:
+    """Fill `ranking.own_attempts` as of `now` (UTC)."""
+    parameters = {"now": now, "half_life_days": OUTCOME_HALF_LIFE_DAYS}
+    connection.execute(sql.statement("ranking", "own_attempts"), parameters)
 
 
 COMPARED = ("offers", "configurations", "rankings")
@@ -128,6 +134,14 @@ def read_own_calls(
     return seen, {(row[0], row[1]): row[6] for row in rows}
 
 
+def read_own_attempts(
+    connection: duckdb.DuckDBPyConnection,
+) -> tuple[dict[str, OwnAttempts], dict[str, dt.datetime]]:
+    """How often own calls to each offer were answered, and when the last one was made."""
+    rows = connection.execute(sql.statement("ranking", "read_own_attempts")).fetchall()
+    return {row[0]: OwnAttempts(*row[1:4]) for row in rows}, {row[0]: row[4] for row in rows}
+
+
 def read_configurations(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Configured]]:
     """Estimates by model, efforts in order."""
     found: dict[str, list[Configured]] = {}
@@ -163,6 +177,7 @@ def write_profiles(connection: duckdb.DuckDBPyConnection, profiles: Sequence[Pro
             "is_default": p.is_default,
             **{f"weight_{part}": weight for part, weight in p.weights.items()},
             "caution": p.caution,
+            "wrong_answer_usd": p.wrong_answer_usd,
         }
         for p in profiles
     ]

@@ -37,19 +37,30 @@ def rank(
     tables.make_offers(connection, NOW)
     tables.make_evidence(connection)
     tables.make_own_calls(connection, NOW)
+    tables.make_own_attempts(connection, NOW)
     evidence = tables.read_evidence(connection)
     rungs, frame = estimates.configure(tables.read_models(connection), evidence, quality.terms())
     tables.write(connection, "configurations", frame)
     configured, offered = tables.read_configurations(connection), tables.read_offers(connection)
     own_calls, own_calls_at = tables.read_own_calls(connection)
+    attempts, attempts_at = tables.read_own_attempts(connection)
     trail = signals.build(
-        rungs, evidence, quality.metrics(), offered.offers, offered.listings, configured, own_calls, own_calls_at
+        rungs,
+        evidence,
+        quality.metrics(),
+        offered.offers,
+        offered.listings,
+        configured,
+        own_calls,
+        own_calls_at,
+        attempts,
+        attempts_at,
     )
     tables.write(connection, "signals", trail)
     profiles = profile.load(directories or [profile.SHIPPED])
     tables.write_profiles(connection, profiles)
     result = estimates.rank(
-        offered.offers, configured, own_calls, profiles, allow_data_collection=allow_data_collection
+        offered.offers, configured, own_calls, attempts, profiles, allow_data_collection=allow_data_collection
     )
     tables.write(connection, "band_rankings", result)
     tables.write(connection, "rankings", result.filter(result["difficulty_band"] == "medium"))

@@ -248,3 +248,43 @@ def test_own_calls_forget(world: duckdb.DuckDBPyConnection) -> None:
     tables.make_own_calls(world, NOW)
 
     assert column(world, "SELECT calls FROM ranking.own_calls") == [pytest.approx(0.75)]
+
+
+def test_free_twins_are_told_apart_by_limits_and_hosts_by_what_they_answered(world: duckdb.DuckDBPyConnection) -> None:
+    """Uptime leaves rate-limited calls out, so a free tier's says nothing of its limits; own calls say it all."""
+    hosts = [
+        host("steady", uptime_percent_last_1d=100.0),
+        host("shaky", uptime_percent_last_1d=70.0),
+        host("stale", uptime_percent_last_30m=70.0, observed_at=NOW - dt.timedelta(days=3)),
+        host("silent"),
+    ]
+    insert(world, "core.openrouter_endpoints", hosts)
+    world.execute(
+        'INSERT INTO core.outcomes (attempt_id, offer_id, "at", outcome, total_ms) '
+        "SELECT i::VARCHAR, 'openrouter:bolt/mid@silent', $now, if(i < 90, 'overloaded', 'answered'), 900 "
+        "FROM range(100) AS t(i) UNION ALL "
+        "SELECT 'gone', 'openrouter:bolt/mid@steady', $now, 'caller_gone', 900",
+        {"now": NOW},
+    )
+    rank(world, allow_data_collection=True)
+    shares = dict(
+        world.execute("SELECT offer_id, reliability FROM ranking.rankings WHERE profile = 'budget'").fetchall()
+    )
+    told = {
+        (offer, basis): (source, metric, value)
+        for offer, basis, source, metric, value in world.execute(
+            "SELECT offer_id, basis, source, metric, value FROM ranking.signals WHERE signal = 'reliability'"
+        ).fetchall()
+    }
+
+    assert shares["openrouter:acme/swift"] == pytest.approx(0.99)
+    assert shares["openrouter:acme/swift:free"] == pytest.approx(0.99 * 0.8)
+    assert shares["openrouter:bolt/mid@steady"] == pytest.approx((9.9 + 100) / 110)
+    assert shares["openrouter:bolt/mid@shaky"] == pytest.approx((9.9 + 70) / 110)
+    # Worth less for its age, and it may have moved since.
+    weight, stays = 100 * 0.5 ** (3 / 7), 0.9945**3
+    assert shares["openrouter:bolt/mid@stale"] == pytest.approx((9.9 + 0.7 * weight) * stays / (10 + weight))
+    assert shares["openrouter:bolt/mid@silent"] == pytest.approx((9.9 + 10) / 110)
+    assert told["openrouter:bolt/mid@shaky", "endpoint"] == ("openrouter", "uptime_percent", 0.7)
+    assert told["openrouter:bolt/mid@silent", "outcomes"][2] == pytest.approx(0.1)
+    assert ("openrouter:bolt/mid@steady", "outcomes") not in told

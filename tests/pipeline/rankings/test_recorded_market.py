@@ -143,7 +143,7 @@ def test_random_rows_of_the_rankings_lead_back_to_source_rows(published: duckdb.
         for signal, value, *_ in trail:
             by_signal.setdefault(signal, []).append(value)
 
-        assert set(by_signal) == {"quality", "latency", "throughput", "cost", "context"}, (profile, rank)
+        assert set(by_signal) == {"quality", "latency", "throughput", "cost", "context", "reliability"}
         assert sum(by_signal["cost"]) == pytest.approx(cost, rel=1e-9)
         assert by_signal["context"] == [context]
         assert all(is_linked for *_, is_linked in trail), (profile, rank)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.rankings import calls, scoring
 from pipeline.rankings.profile import Profile, load
+from pipeline.rankings.speed import OwnAttempts, reliability
 from pipeline.rankings.typical_calls import BANDS, MEDIUM
 
 EVEN = Profile("even", "All alike.", True, 1.0, {"quality": 0.25, "latency": 0.25, "cost": 0.25, "context": 0.25})
@@ -31,6 +32,8 @@ def candidate(offer_id: str = "a", **changed: object) -> dict[str, object]:
         "thinking_tokens": 0.0,
         "first_content_ratio": 1.0,
         "latency_basis": "measured",
+        "reliability": 1.0,
+        "failed_call_ms": 500.0,
         "price_in_usd_per_mtok": 1.0,
         "price_out_usd_per_mtok": 2.0,
         "price_reasoning_usd_per_mtok": None,
@@ -145,3 +148,46 @@ def test_dearer_is_never_better(lower: float, more: float) -> None:
     parts = {row["offer_id"]: row["cost_score"] for row in rows}
 
     assert parts["a"] >= parts["b"]  # type: ignore[operator]
+
+
+def test_a_call_that_is_not_answered_is_waited_for_and_asked_again() -> None:
+    sure, shaky = ranked(
+        candidate("sure", quality=9999.0), candidate("shaky", quality=9999.0, reliability=0.5, failed_call_ms=2_000.0)
+    )
+    # One lost call for each answered one: two seconds, and the prompt's thousand tokens at $1 a million.
+    slower = ranked(candidate(quality=9999.0, latency_first_token_ms=2_500.0, price_request_usd=0.001))[0]
+
+    assert (sure["offer_id"], shaky["offer_id"]) == ("sure", "shaky")
+    assert shaky["latency_ms"] == sure["latency_ms"]
+    assert shaky["latency_score"] == pytest.approx(slower["latency_score"])
+    assert shaky["cost_score"] == pytest.approx(slower["cost_score"])
+
+
+def test_a_profile_may_say_what_a_wrong_answer_costs() -> None:
+    strict = Profile("strict", "Strict.", True, 1.0, EVEN.weights, wrong_answer_usd=0.004)
+    (even,) = ranked(candidate(quality=MEDIUM.difficulty))
+    (wary,) = ranked(candidate(quality=MEDIUM.difficulty), profile=strict)
+    # Half of the answers are wrong: one a good one, at $0.004, beside two at $0.002.
+    (dear,) = ranked(candidate(quality=MEDIUM.difficulty, price_request_usd=0.002))
+
+    assert even["cost_in_usd_per_call"] == pytest.approx(0.002)
+    assert wary["cost_score"] == pytest.approx(dear["cost_score"])
+
+
+@pytest.mark.parametrize(
+    ("uptime", "worth", "let_through", "own", "expected"),
+    [
+        (None, 100.0, 1.0, None, 0.99),
+        (None, 100.0, 0.8, None, 0.99 * 0.8),
+        (90.0, 90.0, 1.0, None, (10 * 0.99 + 90 * 0.9) / 100),
+        (100.0, 90.0, 0.8, None, (10 * 0.99 + 90) * 0.8 / 100),
+        (None, 0.0, 1.0, OwnAttempts(45.0, 45.0, 3_000.0), (9.9 + 45) / 100),
+    ],
+)
+def test_reliability_is_the_mean_of_what_is_assumed_listed_and_seen(
+    uptime: float | None, worth: float, let_through: float, own: OwnAttempts | None, expected: float
+) -> None:
+    found = reliability(500.0, let_through=let_through, uptime_percent=uptime, uptime_worth=worth, own=own)
+
+    assert found.answered_share == pytest.approx(expected)
+    assert found.failed_call_ms == pytest.approx(500.0 if own is None else (10 * 500 + 45 * 3_000) / 55)

@@ -16,7 +16,9 @@ endpoint_speed AS (
         openrouter_id,
         median(latency_p50_ms) AS latency_ms,
         median(throughput_p50_tokens_per_s) AS throughput_tokens_per_s,
-        max(uptime_percent_last_1d) AS uptime_percent
+        -- The marketplace goes on to the next host by itself, so a listing is about as reliable as its best one.
+        coalesce(max(uptime_percent_last_1d), max(uptime_percent_last_30m)) AS uptime_percent,
+        max(observed_at) AS endpoint_observed_at
     FROM core.openrouter_endpoints
     GROUP BY openrouter_id
 ),
@@ -56,6 +58,7 @@ openrouter AS (
         endpoint_speed.latency_ms,
         endpoint_speed.throughput_tokens_per_s,
         endpoint_speed.uptime_percent,
+        date_diff('second', endpoint_speed.endpoint_observed_at, listing.observed_at) / 86400.0 AS endpoint_age_days,
         listing.expires_on,
         'openrouter' AS source,
         listing.openrouter_id AS record_id,
@@ -77,8 +80,8 @@ hosts AS (
         CASE
             WHEN listed.kind <> 'chat' THEN NULL
             WHEN host.status <> 0 THEN 'the host reports status ' || host.status
-            -- Hosts and prices come and go within days: what an old list says is history.
-            WHEN host.observed_at < listed.observed_at - INTERVAL 3 DAY
+            -- Hosts and prices come and go: after two weeks about one in thirteen is no longer what the list says.
+            WHEN host.observed_at < listed.observed_at - INTERVAL 14 DAY
                 THEN 'what is known of this host is older than its listing: '
                     || strftime(host.observed_at, '%Y-%m-%d')
         END AS obstacle,
@@ -101,12 +104,14 @@ hosts AS (
         host.throughput_p50_tokens_per_s AS throughput_tokens_per_s,
         coalesce(host.uptime_percent_last_1d, host.uptime_percent_last_30m) AS uptime_percent,
         host.observed_at AS price_observed_at,
+        date_diff('second', host.observed_at, listed.observed_at) / 86400.0 AS endpoint_age_days,
         host.observed_at,
         listed.* EXCLUDE (
             offer_id, quantization, kind, is_free, may_train_on_prompts, price_in_usd_per_mtok, price_out_usd_per_mtok,
             price_cache_read_usd_per_mtok, price_cache_write_usd_per_mtok, price_reasoning_usd_per_mtok,
             price_request_usd, price_image_usd, price_tiers_json, price_observed_at, context_tokens,
-            max_output_tokens, supported_parameters, latency_ms, throughput_tokens_per_s, uptime_percent, observed_at
+            max_output_tokens, supported_parameters, latency_ms, throughput_tokens_per_s, uptime_percent,
+            endpoint_age_days, observed_at
         )
     FROM core.openrouter_endpoints AS host
     JOIN openrouter AS listed ON listed.record_id = host.openrouter_id
@@ -205,6 +210,7 @@ SELECT
     listed.expires_on,
     listed.source,
     listed.record_id,
-    listed.observed_at
+    listed.observed_at,
+    listed.endpoint_age_days
 FROM listed
 ORDER BY listed.offer_id

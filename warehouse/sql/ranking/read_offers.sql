@@ -17,6 +17,9 @@ SELECT
     offer.throughput_tokens_per_s,
     coalesce(model.active_size_b, model.size_b) AS active_size_b,
     offer.quantization,
+    offer.uptime_percent,
+    coalesce(offer.endpoint_age_days, 0) AS endpoint_age_days,
+    offer.host_tag IS NOT NULL AS is_host,
     offer.source,
     offer.record_id,
     offer.observed_at
