@@ -145,6 +145,19 @@ class Configuration(NamedTuple):
     latency_basis: Annotated[str | None, "outcomes, endpoint, measured (third party) or inferred"]
 
 
+class CategoryQuality(NamedTuple):
+    """How good a model at an effort is at one kind of prompt, on the scale of `configurations.quality`."""
+
+    model_id: Annotated[str, "published.models"]
+    effort: Annotated[str, "as in published.configurations"]
+    category: Annotated[str, "the Arena's category: coding, math, hard_prompts, creative_writing, french, ..."]
+    quality: Annotated[
+        float, "rating points in this category; its ratings' mean is moved to that of 'overall', so ranks compare"
+    ]
+    quality_sd: Annotated[float, "standard deviation of that"]
+    basis: Annotated[str, "rated (in this category), offset (its overall quality is), measured or inferred"]
+
+
 class Ranking(NamedTuple):
     """An offer at an effort, placed in a profile. Score parts lie in 0..1, higher is better."""
 
