@@ -42,7 +42,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         offline_mode_enabled=_flag(env, "ORCHESTRATOR_OFFLINE_MODE_ENABLED", default=True),
         metric_retention_days=_days(env, "ORCHESTRATOR_METRIC_RETENTION_DAYS", default=30),
         openrouter_base_url=(env.get("OPENROUTER_BASE_URL") or "https://openrouter.ai/api/v1").rstrip("/"),
-        openrouter_api_key=env.get("OPENROUTER_API_KEY") or None,
+        openrouter_api_key=env.get("OPENROUTER_API_KEY", "").partition(",")[0].strip() or None,
         hugging_face_token=env.get("HF_TOKEN") or None,
         artificial_analysis_api_key=env.get("ARTIFICIAL_ANALYSIS_API_KEY") or None,
         schedules=_rhythms(env, "ORCHESTRATOR_SCHEDULES"),

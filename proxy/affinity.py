@@ -191,6 +191,8 @@ class Pin:
     """Of the last turn, as we had estimated."""
     answer_tokens: float = 0.0
     """Of a turn, on average."""
+    key: str | None = None
+    """Name of the upstream's key it was answered with, where there are several."""
     cached_share: float | None = None
     """Share of the turn before that the endpoint had kept; None before the second turn."""
 
@@ -357,6 +359,7 @@ class Sessions:
         prompt_tokens: int | None,
         cached_tokens: int | None,
         answer_tokens: int | None,
+        key: str | None = None,
     ) -> Pin:
         """Remember who answered, and what it says it had in its cache."""
         pin = self._pins.get(session.key)
@@ -371,6 +374,7 @@ class Sessions:
                 pin.cached_share = min(1.0, cached_tokens / pin.prompt_tokens)
             pin.turns += 1
             pin.last_s = now_s
+        pin.key = key
         self._pins.move_to_end(session.key)
         if prompt_tokens is not None:
             pin.prompt_tokens, pin.estimated_tokens = prompt_tokens, estimated_tokens

@@ -57,6 +57,7 @@ class Candidate:
         "output_tokens",
         "problem",
         "throughput_tokens_per_s",
+        "vendor_key",
     )
 
     def __init__(
@@ -73,6 +74,8 @@ class Candidate:
         # The model at that upstream, and the host endpoint of it; the same where no host is named.
         self.model_key = f"{offer.upstream}:{offer.upstream_model}"
         self.endpoint_key = offer.offer_id
+        # Whose refusal it would be: the model's maker, at that upstream.
+        self.vendor_key = f"vendor {offer.upstream}:{offer.model_id.partition('/')[0]}"
         own = (self.model_key,) if self.model_key == self.endpoint_key else (self.model_key, self.endpoint_key)
         self.breaker_keys: tuple[str, ...] = (*own, account.breaker_key) if account else own
         first_token_ms = configuration.latency_ms if configuration else None

@@ -131,6 +131,8 @@ class Plan:
     cache_key: bytes | None = None
     hedge: str | None = None
     """What became of hedging, where it was considered."""
+    key_of_session: str | None = None
+    """Name of the upstream's key that the session was answered with: another account's cache would be cold."""
 
     def record(self) -> dict[str, Any]:
         """For the decision record: only what was out of the ordinary."""
@@ -333,6 +335,7 @@ class Policies:
         )
         weights = wanted.snapshot.profiles[wanted.profile]
         plan.verdict = affinity.decide(pin, _placed(home), _placed(best), turn, weights)
+        plan.key_of_session = pin.key if plan.verdict.stays else None
         plan.wanted = replace(wanted, first=home) if plan.verdict.stays else wanted
 
     async def reserve(self, plan: Plan, request: ChatRequest, blocked: Blocked, attempts: int) -> None:
@@ -401,6 +404,7 @@ class Policies:
                 usage.prompt_tokens if usage else None,
                 usage.cached_tokens if usage else None,
                 usage.completion_tokens if usage else None,
+                last.key.name if last.key is not None else None,
             )
 
     def recall(self, plan: Plan, request: ChatRequest, endpoint: str) -> KeptAnswer | None:

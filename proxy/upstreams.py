@@ -22,9 +22,25 @@ ENDPOINTS: Mapping[str, str] = {
 """What follows an upstream's base address."""
 
 
+@dataclass(slots=True, eq=False)
+class UpstreamKey:
+    """One of several keys of an upstream. It has its own breaker, and a place of its own where places are limited."""
+
+    name: str
+    """For people, and the key of its breaker: `key openrouter #2`. Never the key itself."""
+    headers: Mapping[str, str] = field(repr=False)
+    concurrency: int | None = None
+    running: int = 0
+    """Calls that are under way with it."""
+
+    def at(self, endpoint_key: str) -> str:
+        """Key of the breaker that rests when this key has asked an endpoint too often."""
+        return f"{endpoint_key} with {self.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An upstream with the key its calls are made with."""
+    """An upstream with the key its calls are made with, or several."""
 
     name: str
     kind: str
@@ -36,7 +52,9 @@ class Account:
     headers: Mapping[str, str] = field(repr=False)
     urls: Mapping[str, str]
     concurrency: int | None = None
-    """Most calls at a time; None sets no limit."""
+    """Most calls at a time, with all keys together; None sets no limit."""
+    keys: tuple[UpstreamKey, ...] = ()
+    """Where there are several; `headers` are those of the first."""
 
     @property
     def breaker_key(self) -> str:
@@ -48,14 +66,14 @@ def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, se
     """Make an account of a row."""
     problem = None
     headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "local-ai-orchestrator"}
+    keys = upstream.api_keys(environment)
     if upstream.api_key_env:
-        key = (upstream.api_key(environment) or "").strip()
-        if not key:
+        if not keys:
             problem = f"{upstream.api_key_env} is not set"
-        elif not (key.isascii() and key.isprintable()):
+        elif not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
             problem = f"{upstream.api_key_env} holds characters that no key has"
         else:
-            headers["authorization"] = f"Bearer {key}"
+            headers["authorization"] = f"Bearer {keys[0]}"
     if upstream.kind == "openrouter":
         if settings.openrouter_referer:
             headers["http-referer"] = settings.openrouter_referer
@@ -65,6 +83,7 @@ def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, se
         guard.check_url(upstream.base_url)
     except ForbiddenAddressError as error:
         problem = str(error)
+    of_one_key = upstream.concurrency or settings.upstream_concurrency
     return Account(
         name=upstream.name,
         kind=upstream.kind,
@@ -73,7 +92,12 @@ def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, se
         problem=problem,
         headers=headers,
         urls={name: upstream.base_url + path for name, path in ENDPOINTS.items()},
-        concurrency=upstream.concurrency or settings.upstream_concurrency,
+        concurrency=of_one_key * max(1, len(keys)) if of_one_key is not None else None,
+        keys=tuple(
+            UpstreamKey(f"key {upstream.name} #{i}", {**headers, "authorization": f"Bearer {key}"}, of_one_key)
+            for i, key in enumerate(keys, 1)
+            if problem is None and len(keys) > 1
+        ),
     )
 
 

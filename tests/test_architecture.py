@@ -29,7 +29,7 @@ PURE = [
     "proxy/preferences.py",
     "proxy/affinity.py",
     "proxy/rates.py",
-    "proxy/limits.py",
+    "proxy/time_limits.py",
     "proxy/hedging.py",
     "proxy/continuation.py",
     "proxy/asked_names.py",

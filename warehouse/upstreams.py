@@ -35,15 +35,20 @@ class Upstream:
     kind: str
     """One of `KINDS`."""
     api_key_env: str | None
-    """Name of the variable that holds the key; None where no key is needed."""
+    """Name of the variable that holds the key, or several with commas between; None where no key is needed."""
     is_local: bool
     """A server of the user's own: its models cost nothing."""
     concurrency: int | None = None
-    """Most calls that one worker of the proxy sends it at a time; None leaves it to the proxy's setting."""
+    """Most calls that one worker of the proxy sends it at a time with each key; None leaves it to its setting."""
+
+    def api_keys(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """The keys, each once, in their order; none when the variable is not set. Never log them."""
+        said = environment.get(self.api_key_env, "") if self.api_key_env else ""
+        return tuple(dict.fromkeys(key for key in (part.strip() for part in said.split(",")) if key))
 
     def api_key(self, environment: Mapping[str, str]) -> str | None:
-        """The key, or None when it is not set. Never log it."""
-        return (environment.get(self.api_key_env) or None) if self.api_key_env else None
+        """The first key, or None when there is none. Never log it."""
+        return next(iter(self.api_keys(environment)), None)
 
     def is_usable(self, environment: Mapping[str, str]) -> bool:
         """Whether calls can be sent: no key is needed, or it is set."""

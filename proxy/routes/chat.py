@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from proxy.annotations import annotated
+from proxy.asking import Answer
 from proxy.attempts import Call
 from proxy.difficulty import Assessment
 from proxy.errors import (
@@ -26,13 +27,12 @@ from proxy.errors import (
     UnsupportedBodyError,
     envelope,
 )
-from proxy.failover import Answer
 from proxy.gate import Headers, Receive, Send, respond_error
-from proxy.limits import NO_WISH, Tightened
 from proxy.policies import Plan
 from proxy.routes.caller import Caller, Lookout
 from proxy.runtime import Runtime
 from proxy.shapes import CHAT, Shape, events
+from proxy.time_limits import NO_WISH, Tightened
 from proxy.upstreams import no_upstream
 
 _EPOCH = dt.datetime(1970, 1, 1)

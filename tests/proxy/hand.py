@@ -16,7 +16,7 @@ from proxy.client import UpstreamAnswer, UpstreamRequest
 from proxy.difficulty import Assessment
 from proxy.failover import Failover
 from proxy.guard import Guard
-from proxy.limits import NO_WISH, Tightened
+from proxy.time_limits import NO_WISH, Tightened
 from proxy.metrics import Metrics
 from proxy.request import read_chat
 from proxy.routing import want

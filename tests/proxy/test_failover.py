@@ -16,7 +16,7 @@ from proxy.errors import (
     UnknownModelError,
     UnreachableError,
 )
-from proxy.limits import Tightened
+from proxy.time_limits import Tightened
 from tests.proxy.hand import (
     DONE,
     STALL,

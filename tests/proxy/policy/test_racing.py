@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import AttemptsFailedError
-from proxy.failover import Answer
+from proxy.asking import Answer
 from proxy.hedging import HedgeBudget
 from proxy.policies import Plan
 from proxy.preferences import Routing
