@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from proxy.costs import at_length
 from warehouse.published import Offer, Profile
 
 MARGIN = 0.1
@@ -295,7 +296,7 @@ def rest_of_session(
     at: Placed, turn: Turn, turns_ahead: int, growth: float, answer_tokens: float, pin: Pin | None
 ) -> Sum | None:
     """This turn and `turns_ahead` more, added up; None where a price is not known. `pin` says what is warm there."""
-    offer = at.offer
+    offer = at_length(at.offer, turn.prompt_tokens)
     if offer.is_local or offer.is_free:
         return Sum(offer.offer_id, at.effort, 0, 0.0, 0.0, 0.0)
     price_in, price_out = offer.price_in_usd_per_mtok, offer.price_out_usd_per_mtok

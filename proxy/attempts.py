@@ -406,7 +406,8 @@ class Attempts:
         if key is not None:
             attempt.key = key
             key.running += 1
-            self._turns[candidate.offer.upstream] = self._turns.get(candidate.offer.upstream, 0) + 1
+            if account is not None:
+                self._turns[account.name] = account.keys.index(key) + 1
         return attempt
 
     def close_books(self, attempt: Attempt, error: NotTriedError | RefusedError | AttemptError) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from proxy.clock import Clock
+from proxy.costs import at_length
 from proxy.keys import Key
 from proxy.rates import give_back, take
 from warehouse.published import Offer
@@ -75,6 +76,8 @@ def worst_case_usd(offer: Offer, prompt_tokens: int, output_tokens: int | None) 
     """The most a call may cost; None where a price is not known. `output_tokens` is the caller's own limit."""
     if offer.is_local or offer.is_free:
         return 0.0
+    # A long prompt may reach a dearer tier; one tier dearer than the estimate says is still within the worst case.
+    offer = at_length(offer, prompt_tokens * _PROMPT_MARGIN)
     price_in, price_out = offer.price_in_usd_per_mtok, offer.price_out_usd_per_mtok
     if offer.kind == "embedding":
         price_out = price_out or 0.0  # it answers with numbers, not tokens
@@ -97,6 +100,7 @@ def unseen_usd(offer: Offer, prompt_tokens: int, generated_s: float, most_usd: f
     """
     if offer.is_local or offer.is_free:
         return 0.0
+    offer = at_length(offer, prompt_tokens)
     speed = offer.throughput_tokens_per_s or _UNKNOWN_SPEED_TOKENS_PER_S
     spent = prompt_tokens * (offer.price_in_usd_per_mtok or 0.0)
     spent += max(0.0, generated_s) * speed * (offer.price_out_usd_per_mtok or 0.0)

@@ -261,7 +261,7 @@ class Policies:
         """
         body, key = request.body, CALLER.get()
         routing = read_routing(body)
-        default = _DENY if request.names and self.settings.data_collection == "deny" else NONE
+        default = _DENY if self.settings.data_collection == "deny" else NONE
         preferences = read_preferences(
             body, routing, default=default, upstreams=self.upstreams, marketplaces=self.marketplaces
         )
@@ -277,7 +277,9 @@ class Policies:
         profile = _allowed(profile, names, key, snapshot)
         wanted = want(snapshot, names, profile, assessment.band, request.needs, request.tokens)
         is_restricted = key is not None and (key.models is not None or key.has_budget)
-        if is_restricted or not preferences.is_default:
+        if preferences is _DENY and not names and not is_restricted:
+            wanted = replace(wanted, denies_training=True)
+        elif is_restricted or not preferences.is_default:
             wanted = replace(wanted, policy=Wishes(preferences, key, None))
         plan = Plan(wanted, assessment, preferences, routing, key, answers_for=answers_for)
         is_sticky = self.settings.affinity if routing.affinity is None else routing.affinity

@@ -189,7 +189,8 @@ class Preferences:
         names = list(self.meaningless)
         if self.is_online:
             names.append(":online")
-        if self.data_collection == "deny" and offer.may_train_on_prompts is None and not offer.is_local:
+        is_asked_for = self.data_collection == "deny" and "data_collection" in self.provider
+        if is_asked_for and offer.may_train_on_prompts is None and not offer.is_local:
             names.append("provider.data_collection")
         if self.preferred_throughput_tokens_per_s is not None and offer.throughput_tokens_per_s is None:
             names.append("provider.preferred_min_throughput")

@@ -60,6 +60,8 @@ class Wanted:
     """Estimate of prompt and answer together."""
     asks_for: str = "chat"
     """Kind of model: chat or embeddings."""
+    denies_training: bool = False
+    """Hosts that may train on prompts are out of the question, though no policy says more."""
     policy: Policy | None = None
     first: Ranked | None = None
     """Tried before all others: where the session is at home."""
@@ -120,7 +122,7 @@ def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
                 yield one
         return
     if not wanted.selections:
-        for one in wanted.snapshot.eligible(wanted.profile, wanted.band, wanted.needs):
+        for one in wanted.snapshot.eligible(wanted.profile, wanted.band, wanted.needs, wanted.denies_training):
             if fits(one.candidate, wanted.tokens) and blocked(one.candidate) is None:
                 yield one
         return
@@ -156,6 +158,8 @@ def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bo
     if not fits(candidate, wanted.tokens):
         window = f"{candidate.context_tokens:,}" if candidate.context_tokens else "unknown"
         return Rejection(one, "context", f"its window is {window} tokens, the call needs about {wanted.tokens:,}")
+    if wanted.denies_training and candidate.offer.may_train_on_prompts and not candidate.offer.is_local:
+        return Rejection(one, "request", "its host may train on or publish prompts")
     if wanted.policy is not None:
         found = wanted.policy.rejects(candidate)
         if found is not None:

@@ -74,7 +74,7 @@ class Settings:
     )
     data_collection: str = _setting(
         "deny",
-        "allow or deny: whether hosts that may train on prompts answer calls that name a model; "
+        "allow or deny: whether hosts that may train on prompts may answer; "
         "a request's own provider.data_collection wins",
         words=("allow", "deny"),
     )

@@ -74,19 +74,23 @@ class Snapshot:
     """By model: every offer at its default effort and at each that is ranked or that a name states."""
     worked_out: dict[str, Any] = field(default_factory=dict)
     """What others have worked out of this publication and keep with it, by their own names."""
-    _eligible: dict[tuple[str, str, Needs], tuple[Ranked, ...]] = field(default_factory=dict)
+    _eligible: dict[tuple[str, str, Needs, bool], tuple[Ranked, ...]] = field(default_factory=dict)
     _named: dict[tuple[Selection, str, str], tuple[Ranked, ...]] = field(default_factory=dict)
 
-    def eligible(self, profile: str, band: str, needs: Needs) -> tuple[Ranked, ...]:
-        """The profile's list for the band, without what cannot be called or lacks what is needed."""
-        found = self._eligible.get((profile, band, needs))
+    def eligible(self, profile: str, band: str, needs: Needs, denies_training: bool = False) -> tuple[Ranked, ...]:
+        """The profile's list for the band, without what cannot be called, lacks what is needed, or may train on it."""
+        found = self._eligible.get((profile, band, needs, denies_training))
         if found is None:
             found = tuple(
                 one
                 for one in self.ranked[profile, band]
-                if one.candidate.problem is None and not lacking(one.candidate, needs, is_named=False)
+                if one.candidate.problem is None
+                and not lacking(one.candidate, needs, is_named=False)
+                and not (
+                    denies_training and one.candidate.offer.may_train_on_prompts and not one.candidate.offer.is_local
+                )
             )
-            self._eligible[profile, band, needs] = found
+            self._eligible[profile, band, needs, denies_training] = found
         return found
 
     def named(self, selection: Selection, profile: str, band: str) -> tuple[Ranked, ...]:

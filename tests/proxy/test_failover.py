@@ -527,3 +527,39 @@ async def test_an_explicit_list_is_tried_in_its_order() -> None:
     await at.answer(model=None, models=["c/model", "a/model"])
 
     assert at.transport.models == ["c/model", "a/model"]
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "status"),
+    [
+        ((429, 429, 429), 429),
+        ((503, 503, 503), 503),
+        ((500, 500, 500), 502),
+        ((503, 429, 500), 503),
+        ((429, 429, 503), 503),
+        ((429, 500, 500), 503),
+        ((408, 504, 408), 504),
+        ((529, 500, 502), 503),
+    ],
+)
+async def test_the_status_says_what_would_help(behaviours: tuple[int, ...], status: int) -> None:
+    """429 only where asking less would: clients slow down for it. All others they try again by themselves."""
+    at = bench()
+    for name, code in zip("abc", behaviours, strict=True):
+        at.transport.tell(f"{name}/model", fails(code))
+
+    with pytest.raises(AttemptsFailedError) as failed:
+        await at.answer()
+
+    assert failed.value.status == status
+
+
+async def test_resting_for_want_of_capacity_is_503() -> None:
+    """The same once every breaker is open: what opened them decides."""
+    at = bench(A)
+    at.transport.tell("a/model", fails(503, retry_after="40"))
+    for _ in range(2):
+        with pytest.raises(AttemptsFailedError) as failed:
+            await at.answer()
+
+    assert (failed.value.status, failed.value.headers["retry-after"]) == (503, "40")

@@ -110,3 +110,21 @@ def test_difficulty_is_the_callers_to_override() -> None:
     assert plan(routing={"difficulty": 0.1}).assessment.band == "easy"
     assert plan(routing={"difficulty": 1}).assessment.band == "hard"
     assert plan(routing={"difficulty": "off"}).assessment.band == "medium"
+
+
+def test_hosts_that_may_train_answer_no_call_by_default() -> None:
+    """Neither one that names its model nor one whose profile chooses; who allows it gets them back."""
+    trains = offer("t/model", may_train_on_prompts=True)
+    plain = offer("p/model")
+    snapshot = indexed(world((trains, plain)), "openrouter")
+
+    def first(at: Policies, **body: Any) -> list[str]:
+        full = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], **body}
+        request = read_chat(json.dumps(full).encode())
+        assessment = Assessment(difficulty=0.5, band="medium", confidence=1.0, category="chat", features=())
+        plan = at.plan(request, {}, snapshot, assessment, lambda _: None)
+        return [one.candidate.offer.model_id for one in candidates(plan.wanted, lambda _: None)]
+
+    assert first(worker()) == ["p/model"]
+    assert first(worker(data_collection="allow")) == ["t/model", "p/model"]
+    assert first(worker(), provider={"data_collection": "allow"}) == ["t/model", "p/model"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import AttemptsFailedError
 from proxy.asking import Answer
+from proxy.errors import AttemptsFailedError
 from proxy.hedging import HedgeBudget
 from proxy.policies import Plan
 from proxy.preferences import Routing

@@ -232,7 +232,7 @@ async def test_our_own_object_is_strict_and_does_what_it_says(tmp_path: Path) ->
 
 
 async def test_openrouter_is_told_the_host_the_policy_and_the_session(tmp_path: Path) -> None:
-    """A named model's hosts must not train on prompts unless that is allowed; a stable id keeps a host's cache warm."""
+    """Named or chosen, hosts must not train on prompts unless that is allowed; a stable id keeps a cache warm."""
     offers = [offer("vendor/model", upstream="one", host_tag="deepinfra/fp8")]
     async with place(tmp_path, ("one",), offers, kind="openrouter") as at:
         await at.ask(model="vendor/model")
@@ -245,7 +245,7 @@ async def test_openrouter_is_told_the_host_the_policy_and_the_session(tmp_path: 
     assert first["provider"]["allow_fallbacks"] is False
     assert second["provider"]["data_collection"] == "allow"
     assert second["provider"]["quantizations"] == ["fp8", "unknown"]
-    assert third["provider"] == {"only": ["deepinfra/fp8"]}
+    assert third["provider"] == {"order": ["deepinfra/fp8"], "allow_fallbacks": False, "data_collection": "deny"}
     assert len(first["session_id"]) == 32
     assert "hi" not in first["session_id"]
 

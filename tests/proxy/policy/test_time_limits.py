@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.candidates import Candidate
-from proxy.time_limits import CAP_S, NO_WISH, Tightened, limits
 from proxy.settings import Settings
+from proxy.time_limits import CAP_S, NO_WISH, Tightened, limits
 from tests.proxy.policy.offers import offer
 from warehouse.published import Configuration
 
