@@ -16,6 +16,7 @@ from pipeline.run_history import prune_runs
 from pipeline.settings import SettingError
 from pipeline.sources.assets import prune_observations
 from warehouse.connect import locations
+from warehouse.outcomes import RECORDS
 from warehouse.published import ContractMismatchError, Snapshot, read
 
 REFRESH_JOB_NAME = "refresh"
@@ -42,7 +43,12 @@ _RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
         "20 4 * * *",
         "the Arena publishes about once a day near 03:00",
     ),
-    ("refresh_outcomes", ("core/outcomes", "core/upstream_listings"), "37 * * * *", "own calls are the best evidence"),
+    (
+        "refresh_outcomes",
+        (*(f"core/{table}" for table in RECORDS), "core/upstream_listings"),
+        "37 * * * *",
+        "own calls are the best evidence",
+    ),
 )
 
 

@@ -41,7 +41,7 @@ _SOURCES: dict[str, str] = {
         name: f"FROM ranking.{name}"
         for name in ("offers", "configurations", "rankings", "band_rankings", "profiles", "signals", "changes")
     },
-    **{name: f"FROM core.{name}" for name in ("observations", "source_loads", "quarantine")},
+    **{name: f"FROM core.{name}" for name in ("observations", "source_loads", "quarantine", "decisions", "feedback", "shadow_calls")},
 }
 """Where a published table's rows are; those that are not named here have an SQL file in `sql/published/`."""
 

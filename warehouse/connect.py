@@ -64,7 +64,11 @@ class Locations:
     @property
     def outcomes(self) -> Path:
         """Outcome segments that the proxy appends and the pipeline ingests."""
-        return self.data_dir / "outcomes"
+        return self.records("outcomes")
+
+    def records(self, table: str) -> Path:
+        """Directory of segments of one kind of record that the proxy appends (`warehouse.outcomes.RECORDS`)."""
+        return self.data_dir / table
 
     @property
     def reports(self) -> Path:

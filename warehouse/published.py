@@ -281,6 +281,83 @@ class QuarantinedRow(NamedTuple):
     observed_at: Annotated[dt.datetime, "when"]
 
 
+class Decision(NamedTuple):
+    """One call of the proxy: what was considered and tried, and its cost against what else could have answered."""
+
+    decision_id: Annotated[str, "x-orchestrator-decision of the answer, which is the request_id of its outcomes"]
+    at: Annotated[dt.datetime, "UTC start of the call"]
+    total_ms: Annotated[float, "start of the call to its end"]
+    endpoint: Annotated[str, "chat, completions, responses, messages or embeddings"]
+    key_name: Annotated[str | None, "name of the client's key, never the key; null for the operator's own"]
+    asked_model: Annotated[str | None, "the model field as it came, at most 200 characters of it"]
+    profile: Annotated[str | None, "profile that chose; null when a model was named"]
+    difficulty: Annotated[float | None, "0 to 1"]
+    difficulty_band: Annotated[str | None, "easy, medium or hard"]
+    category: Annotated[str | None, "kind of task"]
+    publication_id: Annotated[str, "published.snapshot it was made under"]
+    candidates: Annotated[int, "offers at an effort that could have been tried, breakers aside"]
+    considered_json: Annotated[str, "the first ten of them in order: offer, effort, rank, score, expected_cost_usd"]
+    removed_json: Annotated[str, "candidates that each filter removed: unavailable, needs, context, request, key, ..."]
+    skipped_json: Annotated[str, "candidates whose turn came but that were not sent the call: offer, reason"]
+    attempts_json: Annotated[str, "what was tried, in order: offer, effort, outcome, cause, status, ms"]
+    attempts: Annotated[int, "how many were tried"]
+    outcome: Annotated[str | None, "of the last attempt, one of OUTCOMES; null when nothing was tried"]
+    model_id: Annotated[str | None, "published.models; of the last attempt"]
+    offer_id: Annotated[str | None, "published.offers; of the last attempt"]
+    effort: Annotated[str | None, "effort asked for"]
+    prompt_tokens: Annotated[int | None, "of the last attempt, as the upstream reports"]
+    completion_tokens: Annotated[int | None, "of the last attempt, reasoning included"]
+    cost_usd: Annotated[float | None, "of all attempts together; null where no price or usage is known"]
+    average_usd: Annotated[float | None, "the same tokens at the average of the candidates"]
+    most_expensive_usd: Annotated[float | None, "the same tokens at the most expensive candidate"]
+    most_expensive_offer_id: Annotated[str | None, "which that is"]
+    route_json: Annotated[str, "what else decided: wishes of the request, session and its sum, hedging, cache"]
+
+
+class Feedback(NamedTuple):
+    """What a caller thought of an answer."""
+
+    feedback_id: Annotated[str, "unique"]
+    request_id: Annotated[str, "published.decisions"]
+    at: Annotated[dt.datetime, "UTC"]
+    score: Annotated[float, "-1 (useless) to 1 (just right); a thumb is one of the two"]
+    profile: Annotated[str | None, "profile the call asked for; null where that is not known or a model was named"]
+    model_id: Annotated[str | None, "published.models; null where the worker did not remember the call"]
+    offer_id: Annotated[str | None, "published.offers"]
+    effort: Annotated[str | None, "effort asked for"]
+
+
+class ShadowCall(NamedTuple):
+    """A call that a second candidate was sent as well, side by side with what the caller got."""
+
+    decision_id: Annotated[str, "of the caller's call"]
+    at: Annotated[dt.datetime, "UTC start of the shadow call"]
+    profile: Annotated[str | None, "profile that chose"]
+    difficulty_band: Annotated[str | None, "easy, medium or hard"]
+    category: Annotated[str | None, "kind of task"]
+    primary_model_id: Annotated[str, "published.models; answered the caller"]
+    primary_offer_id: Annotated[str, "published.offers"]
+    primary_effort: Annotated[str | None, "effort asked for"]
+    primary_is_streamed: Annotated[bool, "whether the caller asked for a stream"]
+    primary_ok: Annotated[bool, "whether it answered"]
+    primary_first_content_ms: Annotated[float | None, "start of the attempt to the first content"]
+    primary_total_ms: Annotated[float, "start of the attempt to its end"]
+    primary_prompt_tokens: Annotated[int | None, "as the upstream reports"]
+    primary_completion_tokens: Annotated[int | None, "as the upstream reports, reasoning included"]
+    primary_cost_usd: Annotated[float | None, "reported, else computed"]
+    primary_finish_reason: Annotated[str | None, "stop, length, tool_calls, ..."]
+    shadow_model_id: Annotated[str, "published.models; was asked beside it"]
+    shadow_offer_id: Annotated[str, "published.offers"]
+    shadow_effort: Annotated[str | None, "effort asked for"]
+    shadow_ok: Annotated[bool, "whether it answered"]
+    shadow_cause: Annotated[str | None, "why not"]
+    shadow_total_ms: Annotated[float, "start to end; it is never streamed"]
+    shadow_prompt_tokens: Annotated[int | None, "as the upstream reports"]
+    shadow_completion_tokens: Annotated[int | None, "as the upstream reports, reasoning included"]
+    shadow_cost_usd: Annotated[float | None, "reported, else computed"]
+    shadow_finish_reason: Annotated[str | None, "stop, length, tool_calls, ..."]
+
+
 class Snapshot(NamedTuple):
     """The publication itself. One row."""
 
@@ -347,6 +424,9 @@ TABLES: tuple[Table, ...] = (
     ),
     Table("source_loads", SourceLoad, ("source", "payload"), ("source", "payload")),
     Table("quarantine", QuarantinedRow, (), ("source", "payload", "record_ref")),
+    Table("decisions", Decision, ("decision_id",), ("at", "decision_id")),
+    Table("feedback", Feedback, ("feedback_id",), ("at", "feedback_id")),
+    Table("shadow_calls", ShadowCall, ("decision_id",), ("at", "decision_id")),
     Table("snapshot", Snapshot, ("publication_id",), ("publication_id",)),
 )
 

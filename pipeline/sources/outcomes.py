@@ -1,6 +1,6 @@
-"""What the proxy reports about its own attempts, read from its segment files. Counts and times, never prompts.
+"""What the proxy reports about its own calls, read from its segment files. Counts and times, never prompts.
 
-Segments stay where they are: an attempt is known by its id, so reading a segment twice changes nothing. What the
+Segments stay where they are: a record is known by its id, so reading a segment twice changes nothing. What the
 outcomes say about a model's speed and reliability is worked out in `rankings`.
 """
 
@@ -12,6 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -21,24 +22,30 @@ from pipeline.sources import values
 from pipeline.sources.source import FetchError, Parsed, Payload, Refused, Schema, Sighting, Source, Table, Web
 from pipeline.sources.values import BadValueError
 from warehouse.connect import locations
-from warehouse.outcomes import OPEN_SUFFIX, OUTCOMES, SEGMENT_SUFFIX, Outcome
+from warehouse.outcomes import OPEN_SUFFIX, OUTCOMES, RECORDS, SEGMENT_SUFFIX
 
 _POLARS: dict[Any, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
+_SIGNED = frozenset(("score",))
+"""Numbers that may be below zero."""
 
-def _fields() -> Iterator[tuple[str, type, bool]]:
-    """Name, type and whether it may be null of every field of an outcome."""
-    for name, hint in typing.get_type_hints(Outcome).items():
+
+def _fields(row: type) -> Iterator[tuple[str, type, bool]]:
+    """Name, type and whether it may be null of every field of a record."""
+    for name, hint in typing.get_type_hints(row).items():
         is_optional = isinstance(hint, types.UnionType)
         parts = [part for part in typing.get_args(hint) if part is not type(None)] if is_optional else [hint]
         yield name, parts[0], is_optional
 
 
-FIELDS = tuple(_fields())
+FIELDS = {table: tuple(_fields(row)) for table, row in RECORDS.items()}
 
-ATTEMPTS: Schema = {
-    **{name: pl.Datetime("us") if name == "at" else _POLARS[kind] for name, kind, _ in FIELDS},
-    "segment": pl.String,
+SCHEMAS: dict[str, Schema] = {
+    table: {
+        **{name: pl.Datetime("us") if name == "at" else _POLARS[kind] for name, kind, _ in fields},
+        "segment": pl.String,
+    }
+    for table, fields in FIELDS.items()
 }
 
 
@@ -51,7 +58,8 @@ def _value(name: str, kind: type, is_optional: bool, value: object) -> object:
     fits = type(value) is kind or (kind is float and type(value) is int)
     if not fits:
         raise BadValueError(f"{name} is a {type(value).__name__}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and not (math.isfinite(value) and value >= 0):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and not (math.isfinite(value) and (value >= 0 or name in _SIGNED)):  # type: ignore[arg-type, operator]
         raise BadValueError(f"{name} is {value}")
     if name == "at":
         moment = values.moment(value)
@@ -61,25 +69,27 @@ def _value(name: str, kind: type, is_optional: bool, value: object) -> object:
     return value
 
 
-def _attempt(line: str, segment: str) -> dict[str, Any]:
+def _record(table: str, line: str, segment: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except ValueError as error:
         raise BadValueError(f"the line is not JSON: {error}") from error
     if not isinstance(entry, dict):
         raise BadValueError(f"the line is a {type(entry).__name__}")
-    row = {name: _value(name, kind, is_optional, entry.get(name)) for name, kind, is_optional in FIELDS}
-    if row["outcome"] not in OUTCOMES:
-        raise BadValueError(f"outcome {row['outcome']!r} is none of {', '.join(OUTCOMES)}")
+    row = {name: _value(name, kind, is_optional, entry.get(name)) for name, kind, is_optional in FIELDS[table]}
+    outcome = row.get("outcome")
+    if outcome is not None and outcome not in OUTCOMES:
+        raise BadValueError(f"outcome {outcome!r} is none of {', '.join(OUTCOMES)}")
     return {**row, "segment": segment}
 
 
-def parse_segments(body: bytes, sighting: Sighting) -> Parsed:
-    """Attempts of the segments in `body`, a JSON object of segment name → text. Raises `PayloadRefusedError`.
+def parse_segments(body: bytes, sighting: Sighting, table: str = "outcomes") -> Parsed:
+    """Records of the segments in `body`, a JSON object of segment name → text. Raises `PayloadRefusedError`.
 
     A last line without an end was being written, or its writer was killed: it is left alone, not refused.
     """
-    attempts: dict[str, dict[str, Any]] = {}
+    (key, *_), *_ = FIELDS[table]
+    records: dict[str, dict[str, Any]] = {}
     refused: list[Refused] = []
     for segment, text in values.mapping(values.document(body)).items():
         *lines, _unfinished = str(text).split("\n")
@@ -87,26 +97,26 @@ def parse_segments(body: bytes, sighting: Sighting) -> Parsed:
             if not line.strip():
                 continue
             try:
-                attempt = _attempt(line, segment)
+                record = _record(table, line, segment)
             except BadValueError as error:
                 refused.append(Refused(f"{segment}:{number}", str(error), line))
                 continue
-            attempts[attempt["attempt_id"]] = attempt
-    frame = pl.DataFrame(list(attempts.values()), schema=dict(ATTEMPTS))
-    return Parsed({"outcomes": frame}, refused=refused, observed_at=sighting.observed_at)
+            records[record[key]] = record
+    frame = pl.DataFrame(list(records.values()), schema=dict(SCHEMAS[table]))
+    return Parsed({table: frame}, refused=refused, observed_at=sighting.observed_at)
 
 
-def collect(web: Web, wanted: Sequence[tuple[Any, ...]], settings: Settings) -> bytes:
+def collect(web: Web, wanted: Sequence[tuple[Any, ...]], settings: Settings, table: str = "outcomes") -> bytes:
     """Segments that are new or still open; `wanted` names the finished ones that are already in.
 
     Raises `FetchError` while the proxy has reported nothing.
     """
     del web, settings
-    folder = locations().outcomes
+    folder = locations().records(table)
     known = {row[0] for row in wanted}
     segments = sorted([*folder.glob(f"*{SEGMENT_SUFFIX}"), *folder.glob(f"*{OPEN_SUFFIX}")]) if folder.exists() else []
     if not segments:
-        raise FetchError("the proxy has reported no attempt yet")
+        raise FetchError(f"the proxy has reported no {table} yet")
     texts = {}
     for path in segments:
         if path.name in known:
@@ -120,18 +130,19 @@ def collect(web: Web, wanted: Sequence[tuple[Any, ...]], settings: Settings) -> 
 
 def _payloads(settings: Settings) -> Sequence[Payload]:
     del settings
-    return (
+    return tuple(
         Payload(
-            name="segments",
-            parse=parse_segments,
-            tables=("outcomes",),
-            collect=collect,
-            collected_from="warehouse/data/outcomes",
-            wanted="outcomes.wanted",
+            name="segments" if table == "outcomes" else table,
+            parse=partial(parse_segments, table=table),
+            tables=(table,),
+            collect=partial(collect, table=table),
+            collected_from=f"warehouse/data/{table}",
+            wanted=f"{table}.wanted",
             attribution="this deployment's own proxy",
             is_local=True,
             at_least=0,
-        ),
+        )
+        for table in RECORDS
     )
 
 
@@ -141,8 +152,19 @@ SOURCE = Source(
     tables=(
         Table(
             "outcomes",
-            ATTEMPTS,
+            SCHEMAS["outcomes"],
             "Attempts of this deployment's own proxy: what became of each, how long it took, what it cost.",
+        ),
+        Table(
+            "decisions",
+            SCHEMAS["decisions"],
+            "Calls of this deployment's own proxy: what was considered and tried, and what else it could have cost.",
+        ),
+        Table("feedback", SCHEMAS["feedback"], "What callers of this deployment's own proxy thought of its answers."),
+        Table(
+            "shadow_calls",
+            SCHEMAS["shadow_calls"],
+            "Calls that a second candidate was sent as well: both outcomes side by side.",
         ),
     ),
     payloads=_payloads,

@@ -30,7 +30,7 @@ ASSETS = {
         "core/source_loads",
         "core/upstream_listings",
     },
-    "outcomes": {"core/outcomes"},
+    "outcomes": {"core/decisions", "core/feedback", "core/outcomes", "core/shadow_calls"},
     "entities": {
         "entity/changes",
         "entity/model_aliases",
@@ -54,6 +54,9 @@ ASSETS = {
         "published/band_rankings",
         "published/changes",
         "published/configurations",
+        "published/decisions",
+        "published/feedback",
+        "published/shadow_calls",
         "published/model_aliases",
         "published/model_records",
         "published/models",

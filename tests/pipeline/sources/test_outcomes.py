@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ from hypothesis import strategies as st
 from pipeline.resources import BuildDatabase
 from pipeline.settings import Settings
 from pipeline.sources.load import Report, load
-from pipeline.sources.outcomes import SOURCE, parse_segments
+from pipeline.sources.outcomes import FIELDS, SOURCE, parse_segments
+from pipeline.sources.pruning import prune, prune_segments
 from pipeline.sources.source import Sighting
 from tests.pipeline.sources.conftest import NOW, StoreMaker
-from warehouse.outcomes import OUTCOMES, Outcome
+from warehouse.outcomes import OUTCOMES, RECORDS, Outcome
 
 AT = Sighting(observed_at=NOW, now=NOW)
 
@@ -149,3 +152,73 @@ def test_nothing_reported_is_no_error(refresh: Callable[[], Report]) -> None:
 
     assert report.tables["outcomes"].rows == 0
     assert not report.problems
+
+
+def test_old_attempts_go_and_do_not_come_back(
+    refresh: Callable[[], Report],
+    tmp_path: Path,
+    build: BuildDatabase,
+    query: Callable[..., list[tuple[Any, ...]]],
+) -> None:
+    """Rows older than the retention, and the files that hold nothing else; one that was written to since stays."""
+    before = dt.datetime(2026, 8, 3, 12)
+    for number, written_at in ((1, before - dt.timedelta(minutes=1)), (2, before + dt.timedelta(minutes=1))):
+        segment = tmp_path / f"outcomes/{number}.jsonl"
+        newer = attempt(9, at="2026-08-03T12:00:30Z") if number == 2 else None
+        segment.write_text(lines(attempt(number), *([newer] if newer else [])), encoding="utf-8")
+        stamp = written_at.replace(tzinfo=dt.UTC).timestamp()
+        os.utime(segment, (stamp, stamp))
+    refresh()
+
+    with build.writing() as connection:
+        removed = prune(connection, "outcomes", before)
+    gone = prune_segments(tmp_path / "outcomes", before)
+    refresh()
+
+    assert removed == [("answered", 2)]
+    assert gone == 1
+    assert query("SELECT attempt_id FROM core.outcomes") == [("r9-1",)]
+
+
+def record(table: str, **changes: Any) -> dict[str, Any]:
+    """A record of any kind with every field filled in."""
+    blank: dict[Any, Any] = {str: "x", int: 1, float: 0.5, bool: True}
+    filled = {name: blank[kind] for name, kind, _ in FIELDS[table]}
+    filled["at"] = "2026-08-03T10:00:00.250Z"
+    if "outcome" in filled:
+        filled["outcome"] = "answered"
+    return {**filled, **changes}
+
+
+@pytest.mark.parametrize("table", [name for name in RECORDS if name != "outcomes"])
+def test_every_kind_of_record_is_kept_once_and_goes_with_its_age(
+    table: str,
+    refresh: Callable[[], Report],
+    tmp_path: Path,
+    query: Callable[..., list[tuple[Any, ...]]],
+    build: BuildDatabase,
+) -> None:
+    """Read twice it stands once; older than the retention it is gone, its file too."""
+    folder = tmp_path / table
+    folder.mkdir()
+    key = FIELDS[table][0][0]
+    old = record(table, **{key: "old", "at": "2026-06-01T00:00:00Z"})
+    segment = folder / "20260803T100000-1.jsonl"
+    segment.write_text(lines(old, record(table, **{key: "new"}), record(table, **{key: 5})), encoding="utf-8")
+    refresh()
+    refresh()
+    assert query(f"SELECT {key}, segment FROM core.{table} ORDER BY 1") == [
+        ("new", segment.name),
+        ("old", segment.name),
+    ]
+
+    with build.writing() as connection:
+        assert sum(count for *_, count in prune(connection, table, dt.datetime(2026, 7, 1))) == 1
+    assert query(f"SELECT {key} FROM core.{table}") == [("new",)]
+
+
+def test_a_thumb_down_is_below_zero_and_nothing_else_is() -> None:
+    """Scores reach from -1 to 1; a count below zero is a mistake."""
+    good = parse_segments(segments(a=lines(record("feedback", score=-1))), AT, "feedback")
+    bad = parse_segments(segments(a=lines(record("decisions", candidates=-1))), AT, "decisions")
+    assert (good.rows, bad.rows, bad.refused[0].reason) == (1, 0, "candidates is -1")

@@ -1,0 +1,4 @@
+-- Deletes what was before $before.
+DELETE FROM core.feedback
+WHERE "at" < $before
+RETURNING profile;

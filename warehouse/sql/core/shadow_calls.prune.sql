@@ -1,0 +1,4 @@
+-- Deletes what was before $before.
+DELETE FROM core.shadow_calls
+WHERE "at" < $before
+RETURNING shadow_offer_id;
