@@ -14,7 +14,9 @@ import dagster as dg
 from pipeline.resources import Clock
 from pipeline.run_history import prune_runs
 from pipeline.settings import SettingError
-from pipeline.sources.assets import prune_observations
+from pipeline.sources import backfill
+from pipeline.sources.assets import table_key
+from pipeline.sources.pruning import prune_metrics
 from warehouse.connect import locations
 from warehouse.outcomes import RECORDS
 from warehouse.published import ContractMismatchError, Snapshot, read
@@ -57,7 +59,8 @@ def jobs(asset_keys: Sequence[dg.AssetKey]) -> list[dg.JobDefinition | dg.Unreso
     known = set(asset_keys)
     everything = dg.define_asset_job(
         REFRESH_JOB_NAME,
-        selection=dg.AssetSelection.all(),
+        # Former days are filled in when a person asks for them.
+        selection=dg.AssetSelection.assets(*(key for key in asset_keys if key != table_key(backfill.NAME))),
         config=_READABLE,
         description="Ingest every source, link, rank and publish.",
     )
@@ -84,12 +87,12 @@ def _keys(names: Sequence[str], known: set[dg.AssetKey]) -> list[dg.AssetKey]:
 
 @dg.job(
     name=PRUNE_JOB_NAME,
-    description="Drop observations and Dagster's own runs older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
+    description="Drop observations, attempts and Dagster's own runs older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
     executor_def=dg.in_process_executor,
 )
 def prune() -> None:
     """The warehouse's history first, then the memory of how it was made."""
-    prune_runs(prune_observations())
+    prune_runs(prune_metrics())
 
 
 _PRUNING = (

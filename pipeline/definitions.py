@@ -17,6 +17,7 @@ from pipeline.entities.assets import ASSETS as ENTITY_ASSETS
 from pipeline.progress import terminal_logger
 from pipeline.rankings.assets import ASSETS as RANKING_ASSETS
 from pipeline.resources import BuildDatabase, Clock
+from pipeline.sources import backfill
 from pipeline.sources.assets import load_assets
 from pipeline.sources.payloads import PayloadStore
 
@@ -26,7 +27,8 @@ def build_definitions(
 ) -> dg.Definitions:
     """Everything, with the payload origins that were asked for; `resources` replaces resources by name."""
     configured = settings.load()
-    assets = [*load_assets(), *ENTITY_ASSETS, *RANKING_ASSETS, *publish.ASSETS]
+    history = backfill.assets(backfill.directory(), configured)
+    assets = [*load_assets(history), *history, *ENTITY_ASSETS, *RANKING_ASSETS, *publish.ASSETS]
     keys = [key for asset in assets for key in asset.keys]
     return dg.Definitions(
         assets=assets,

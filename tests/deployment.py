@@ -51,14 +51,14 @@ def refreshed(home: Path) -> Path:
     return home / "data" / "orchestrator.duckdb"
 
 
-def eventually(is_so: Callable[[], Any], within_s: float) -> Any:
-    """The first true answer. Asks ten times a second at most."""
+def eventually(is_so: Callable[[], Any], within_s: float, every_s: float = 0.1) -> Any:
+    """The first true answer; how long it takes is the machine's affair, `within_s` only ends a hopeless wait."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError, KeyError, IndexError, TypeError):
             if answer := is_so():
                 return answer
-        time.sleep(0.1)
+        time.sleep(every_s)
     raise AssertionError(f"not so within {within_s:g} s")
 
 

@@ -1,7 +1,8 @@
-"""The Dagster side of the sources: the assets made of each, their checks, and the pruning of the history.
+"""The Dagster side of the sources: the assets made of each, and their checks.
 
 Every module of this package that has a `SOURCE` is found and turned into assets; nothing is registered. What a
-source is belongs to `source.py`, what is written to `load.py`, schedules to `pipeline/automation.py`.
+source is belongs to `source.py`, what is written to `load.py`, what goes again to `pruning.py`, what is read of former
+days to `backfill.py`, schedules to `pipeline/automation.py`.
 """
 
 import datetime as dt
@@ -39,10 +40,15 @@ def load_sources() -> list[Source]:
     return sorted(found, key=lambda source: bool(source.after))
 
 
-def load_assets() -> list[dg.AssetsDefinition]:
-    """Every asset of the sources: their own tables, then the three tables all of them write rows of."""
+def load_assets(history: Sequence[dg.AssetsDefinition] = ()) -> list[dg.AssetsDefinition]:
+    """Every asset of the sources: their own tables, then the three tables all of them write rows of.
+
+    `history` are assets of others that write observations, too.
+    """
     made = [_source_asset(source) for source in load_sources()]
-    return [*made, *(_shared_asset(table, [key for asset in made for key in asset.keys]) for table in SHARED)]
+    keys = [key for asset in made for key in asset.keys]
+    past = [key for asset in history for key in asset.keys]
+    return [*made, *(_shared_asset(table, [*keys, *(past if table == "observations" else [])]) for table in SHARED)]
 
 
 def table_key(table: str) -> dg.AssetKey:
@@ -265,45 +271,3 @@ def _shared_asset(table: str, after: Sequence[dg.AssetKey]) -> dg.AssetsDefiniti
         )
 
     return shared
-
-
-# --- pruning
-
-
-@dg.op(description="Drop observations older than the retention, the newest value of every series excepted.")
-def prune_observations(context: dg.OpExecutionContext, build: BuildDatabase, clock: Clock) -> int:
-    """Prune by ORCHESTRATOR_METRIC_RETENTION_DAYS and report what went, a metric a row. Returns rows removed."""
-    days = settings.load().metric_retention_days
-    if days == 0:
-        context.log.info("ORCHESTRATOR_METRIC_RETENTION_DAYS is 0: nothing is pruned")
-        return 0
-    with build.writing() as connection:
-        removed = prune(connection, clock.now() - dt.timedelta(days=days))
-        left = connection.execute("SELECT count(*) FROM core.observations").fetchall()[0][0]
-    total = sum(rows for _, _, rows in removed)
-    columns = ("source", "metric", "rows_removed")
-    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in removed]
-    context.log_event(
-        dg.AssetObservation(
-            asset_key=table_key("observations"),
-            description=f"Pruned {total} observations older than {days} days",
-            metadata={
-                "rows_removed": total,
-                "dagster/row_count": left,
-                "retention_days": days,
-                "removed": dg.MetadataValue.table(
-                    records, schema=dg.TableSchema([dg.TableColumn(name) for name in columns])
-                ),
-            },
-        )
-    )
-    return int(total)
-
-
-def prune(connection: Any, before: dt.datetime) -> list[tuple[str, str, int]]:
-    """Delete observations older than `before`, never the newest of a series. Returns (source, metric, rows removed)."""
-    removed = connection.execute(sql.statement("core", "observations.prune"), {"before": before}).fetchall()
-    counts: dict[tuple[str, str], int] = {}
-    for source, metric in removed:
-        counts[source, metric] = counts.get((source, metric), 0) + 1
-    return [(source, metric, rows) for (source, metric), rows in sorted(counts.items())]

@@ -117,7 +117,7 @@ def prepare(
     """Make sure that every table of `source` exists, filled from the bundled snapshot where it knows better."""
     connection.execute("BEGIN")
     for shared in SHARED:
-        if not _exists(connection, shared):
+        if not exists(connection, shared):
             _run(connection, shared, pl.DataFrame(schema=_shared_schema(shared)), [], [], source.name)
     names = [payload.name for payload in payloads]
     bundled = _bundled_loads(snapshot, source, names, _held(connection, source), now)
@@ -128,7 +128,7 @@ def prepare(
         frame = _bundled_frame(snapshot, table, feeding)
         if table.as_of is not None:
             frame = table.as_of(frame, now.date())
-        if frame.height or not _exists(connection, table.name):
+        if frame.height or not exists(connection, table.name):
             _run(connection, table.name, frame, feeding, names, source.name)
         if table.observe is not None:
             observed.append(table.observe(frame))
@@ -270,7 +270,8 @@ def _row_json(refused: Refused) -> str:
 # --- the tables
 
 
-def _exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+def exists(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether there is a table `core.<table>`."""
     query = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = ?"
     return bool(connection.execute(query, [table]).fetchall()[0][0])
 
@@ -301,7 +302,7 @@ def _run(
         )
         connection.register(view, frame.to_arrow())
     if table != "observations":
-        before = f"FROM core.{table}" if _exists(connection, table) else "FROM incoming LIMIT 0"
+        before = f"FROM core.{table}" if exists(connection, table) else "FROM incoming LIMIT 0"
         connection.execute(f"CREATE OR REPLACE TEMP TABLE previous AS {before}")
     connection.execute(sql.statement("core", table))
     for view in ("incoming", "loaded", "payloads"):

@@ -129,10 +129,11 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _files(self, payload: Payload) -> list[Path]:
         root = Path(self.directory)
-        found = {path for pattern in payload.patterns for path in root.glob(pattern) if path.is_file()}
         # A file without a date in its name is the present one; dated ones lie beside it for the history.
         return sorted(
-            found, key=lambda path: (dated(path.relative_to(root))[0] or dt.datetime.max, str(path)), reverse=True
+            files(payload, root),
+            key=lambda path: (dated(path.relative_to(root))[0] or dt.datetime.max, str(path)),
+            reverse=True,
         )
 
     def _of_directory(self, payload: Payload, now: dt.datetime, problems: list[str]) -> Obtained | None:
@@ -141,23 +142,13 @@ class PayloadStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         older: list[Parsed] = []
         for path in self._files(payload):
             name = str(path.relative_to(root))
-            start, until = dated(path.relative_to(root))
-            modified = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).replace(tzinfo=None)
-            sighting = Sighting(
-                observed_at=min(start or modified, now),
-                now=now,
-                observed_until=until,
-                is_current=current is None,
-                scope=payload.name,
-            )
             try:
-                body = path.read_bytes()
-                parsed = _checked(payload, body, sighting)
+                body, parsed = read_file(payload, path, root, now, is_current=current is None)
             except (PayloadRefusedError, OSError) as error:
                 problems.append(f"{name}: {error}")
                 continue
             if current is None:
-                at = parsed.observed_at or sighting.observed_at
+                at = parsed.observed_at or _seen(path, root, now)[0]
                 current = Obtained("directory", name, _sha256(body), parsed, at)
             else:
                 older.append(parsed)
@@ -287,6 +278,26 @@ def _refuse_shrunken(payload: Payload, parsed: Parsed, held: Held | None, now: d
             f"{parsed.rows} rows where {held.rows} are held from {held.observed_at:%Y-%m-%d}; "
             f"so few are believed {SHRUNKEN_FOR.days} days after that"
         )
+
+
+def files(payload: Payload, root: Path) -> set[Path]:
+    """Files below `root` that hold `payload`, at any date."""
+    return {path for pattern in payload.patterns for path in root.glob(pattern) if path.is_file()}
+
+
+def read_file(payload: Payload, path: Path, root: Path, now: dt.datetime, *, is_current: bool) -> tuple[bytes, Parsed]:
+    """A payload file below `root` and what it holds. Raises `PayloadRefusedError` and `OSError`."""
+    start, until = _seen(path, root, now)
+    sighting = Sighting(observed_at=start, now=now, observed_until=until, is_current=is_current, scope=payload.name)
+    body = path.read_bytes()
+    return body, _checked(payload, body, sighting)
+
+
+def _seen(path: Path, root: Path, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
+    """When a file was seen: the date of its name, else its own; and the end of a mere month."""
+    start, until = dated(path.relative_to(root))
+    modified = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).replace(tzinfo=None)
+    return min(start or modified, now), until
 
 
 def dated(path: Path) -> tuple[dt.datetime | None, dt.datetime | None]:

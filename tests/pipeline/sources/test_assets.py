@@ -237,7 +237,7 @@ def test_pruning_reports_what_it_removed(
     for days in ("0", "30"):
         monkeypatch.setenv("ORCHESTRATOR_METRIC_RETENTION_DAYS", days)
         result = prune.execute_in_process(resources=given, instance=instance)
-        found[days] = result.output_for_node("prune_observations")
+        found[days] = result.output_for_node("prune_metrics")
         reports = [event for event in result.all_events if event.event_type_value == "ASSET_OBSERVATION"]
     with BuildDatabase(path=str(tmp_path / "build.duckdb")).writing() as connection:
         prices = connection.execute(

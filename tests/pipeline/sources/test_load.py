@@ -20,8 +20,9 @@ from pipeline.resources import BuildDatabase
 from pipeline.settings import Settings
 from pipeline.settings import load as load_settings
 from pipeline.sources import artificial_analysis, huggingface, lmsys_arena, openrouter, openrouter_endpoints
-from pipeline.sources.assets import load_sources, prune
+from pipeline.sources.assets import load_sources
 from pipeline.sources.load import Report, append, load
+from pipeline.sources.pruning import prune
 from pipeline.sources.source import OBSERVATIONS, Source
 from tests.conftest import RECORDINGS, needs_recordings
 from tests.pipeline.sources.conftest import NOW, SMALL, FakeWeb, StoreMaker
@@ -298,9 +299,9 @@ def test_pruning_drops_what_is_old_but_never_the_last_word(build: BuildDatabase)
             "value DOUBLE, observed_at TIMESTAMP, origin VARCHAR)"
         )
         connection.executemany("INSERT INTO core.observations VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        removed = prune(connection, NOW - 30 * day)
+        removed = prune(connection, "observations", NOW - 30 * day)
         left = connection.execute("SELECT record_id, scope, value FROM core.observations ORDER BY ALL").fetchall()
-        again = prune(connection, NOW - 30 * day)
+        again = prune(connection, "observations", NOW - 30 * day)
 
     assert removed == [("lmsys_arena", "rating", 2), ("openrouter", "price_in_usd_per_mtok", 2)]
     assert left == [("a", "", 1.0), ("b", "x", 1405.0), ("b", "x", 1420.0), ("b", "y", 1405.0), ("b", "y", 1420.0)]
@@ -410,6 +411,7 @@ def test_the_full_recordings_load_in_seconds(store: StoreMaker, build: BuildData
     key = "source, record_id, metric, scope, observed_at"
     assert query(f"SELECT count(*) FROM (SELECT 1 FROM core.observations GROUP BY {key} HAVING count(*) > 1)") == [(0,)]
     assert query("SELECT source, count(*) FROM core.quarantine GROUP BY 1 ORDER BY 1") == [
+        ("litellm_prices", 11),
         ("lmsys_arena", 4),
         ("openrouter", 3),
     ]
@@ -418,4 +420,4 @@ def test_the_full_recordings_load_in_seconds(store: StoreMaker, build: BuildData
         "WHERE source = 'openrouter' AND metric = 'price_in_usd_per_mtok'"
     )
     assert events[0][0] > 50
-    assert len(set(itertools.chain(*query("SELECT DISTINCT source FROM core.source_loads")))) == 4
+    assert len(set(itertools.chain(*query("SELECT DISTINCT source FROM core.source_loads")))) == 7
