@@ -77,16 +77,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(checked.drain_timeout_s)),
+        # A worker that is slow to answer its parent is busy, not hung; killing it would cost every call it holds.
+        timeout_worker_healthcheck=60,
         backlog=2048,
     )
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"Serving on http://{host}:{listening.getsockname()[1]}/v1", file=sys.stderr, flush=True)
     server = uvicorn.Server(config)
     if chosen.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
+        _Workers(config, sockets=[listening]).run()
         return 0
     server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+class _Workers(Multiprocess):
+    """Told to stop, it lets go of the socket at once: who connects while the last answers are finished is refused and
+    can go elsewhere, rather than wait for nobody."""
+
+    def terminate_all(self) -> None:
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -28,6 +28,7 @@ from proxy.errors import (
 from proxy.gate import Gate
 from proxy.routes import decisions, listing, page, status
 from proxy.routes.chat import ChatRoute
+from proxy.routes.document import Document
 from proxy.runtime import Runtime
 from proxy.settings import Settings
 from proxy.shapes import SHAPES
@@ -97,7 +98,9 @@ def create_app(
         exception_handlers={Exception: _error},
         logging_config=None,
         request_max_body_size=settings.max_body_bytes,
-        openapi_config=OpenAPIConfig(title="Local AI orchestrator", version="1", path="/schema"),
+        openapi_config=OpenAPIConfig(
+            title="Local AI orchestrator", version="1", path="/schema", render_plugins=[Document()]
+        ),
     )
     handlers = {path: ChatRoute(runtime, shape) for path, shape in SHAPES.items()}
     return Gate(framework, handlers, runtime, settings.api_key, settings.cors_origins)  # type: ignore[arg-type]

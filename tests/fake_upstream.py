@@ -726,6 +726,8 @@ class _Protocol(asyncio.Protocol):
         for step in steps:
             match step:
                 case Send(data):
+                    if self._transport.is_closing():
+                        return  # what is written now goes nowhere; `connection_lost` ends the call
                     self._transport.write(data)
                     call.bytes_sent += len(data)
                     if not self._can_write.is_set():
