@@ -39,7 +39,16 @@ _SOURCES: dict[str, str] = {
     **{name: f"FROM entity.{name}" for name in ("model_records", "model_aliases")},
     **{
         name: f"FROM ranking.{name}"
-        for name in ("offers", "configurations", "rankings", "band_rankings", "profiles", "signals", "changes")
+        for name in (
+            "offers",
+            "configurations",
+            "rankings",
+            "band_rankings",
+            "pareto",
+            "profiles",
+            "signals",
+            "changes",
+        )
     },
     **{name: f"FROM core.{name}" for name in ("observations", "source_loads", "quarantine", "decisions", "feedback", "shadow_calls")},
 }

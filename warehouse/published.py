@@ -199,6 +199,22 @@ class BandRanking(NamedTuple):
     cost_in_usd_per_call: Annotated[float | None, "expected cost of a typical call of that band"]
 
 
+class ParetoPlace(NamedTuple):
+    """Whether another row of the profile is at least as good, quick and cheap, and better in one of these."""
+
+    profile: Annotated[str, "published.profiles"]
+    rank: Annotated[int, "published.rankings"]
+    model_id: Annotated[str, "published.models"]
+    offer_id: Annotated[str, "published.offers"]
+    effort: Annotated[str | None, "effort to ask for; null leaves the upstream's default"]
+    quality_lower: Annotated[float | None, "quality less so many standard deviations as the profile is cautious by"]
+    latency_ms: Annotated[float | None, "expected time of a typical call, in all"]
+    cost_in_usd_per_call: Annotated[float | None, "expected cost of a typical call"]
+    is_undominated: Annotated[bool | None, "no other row is better in one and worse in none; null where not comparable"]
+    dominated_by_offer_id: Annotated[str | None, "the best ranked undominated row that is no worse: its offer"]
+    dominated_by_effort: Annotated[str | None, "that row's effort"]
+
+
 class Profile(NamedTuple):
     """What a caller wants most, as weights that add up to one."""
 
@@ -209,6 +225,10 @@ class Profile(NamedTuple):
     weight_latency: Annotated[float, "weight of latency"]
     weight_cost: Annotated[float, "weight of cost"]
     weight_context: Annotated[float, "weight of context length"]
+    caution: Annotated[float, "standard deviations that quality is lowered by before it counts"] = 0.0
+    wrong_answer_usd: Annotated[float, "what a wrong answer is taken to cost its reader beside its price"] = 0.0
+    soon_enough_s: Annotated[float, "less time than this to a good answer is no better"] = 0.7
+    cheap_enough_usd: Annotated[float, "less than this for a good answer is no better"] = 0.0001
 
 
 class Signal(NamedTuple):
@@ -413,6 +433,7 @@ TABLES: tuple[Table, ...] = (
         ("profile", "difficulty_band", "rank"),
         ("profile", "difficulty_band", "rank"),
     ),
+    Table("pareto", ParetoPlace, ("profile", "rank"), ("profile", "rank")),
     Table("profiles", Profile, ("profile",), ("profile",)),
     Table("signals", Signal, (), ("model_id", "signal", "source", "record_id", "metric")),
     Table("changes", Change, (), ("kind", "model_id", "offer_id", "effort", "profile")),

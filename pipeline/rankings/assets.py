@@ -253,6 +253,8 @@ def profiles(build: BuildDatabase) -> dg.MaterializeResult[Any]:
                             **dict(p.weights),
                             "caution": p.caution,
                             "wrong_answer_usd": p.wrong_answer_usd,
+                            "soon_enough_s": p.soon_enough_s,
+                            "cheap_enough_usd": p.cheap_enough_usd,
                         }
                     )
                     for p in loaded
@@ -318,6 +320,42 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
         },
     )
     yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
+
+
+@dg.multi_asset(
+    name="pareto",
+    specs=[
+        _spec(
+            "pareto",
+            "Which offers at which efforts no other beats on quality, speed and price, and what beats the rest.",
+            [_key("rankings"), _key("profiles")],
+            {"duckdb", "sql"},
+        )
+    ],
+)
+def pareto(build: BuildDatabase) -> dg.MaterializeResult[Any]:
+    """Fill `ranking.pareto`."""
+    with build.writing() as connection:
+        tables.make_pareto(connection)
+        metadata = _counted(connection, "pareto", "is_undominated")
+        places = [
+            plots.Place(label(offer_id, effort), *rest)
+            for offer_id, effort, *rest in connection.execute(
+                "SELECT offer_id, effort, quality_lower, cost_in_usd_per_call, latency_ms, is_undominated "
+                "FROM ranking.pareto JOIN ranking.profiles USING (profile) "
+                "WHERE profiles.is_default AND is_undominated IS NOT NULL ORDER BY rank"
+            ).fetchall()
+        ]
+    file = locations().reports / "pareto.svg"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(plots.pareto(places, plots.FULL), encoding="utf-8")
+    return dg.MaterializeResult(
+        metadata={
+            **metadata,
+            "pareto": dg.MetadataValue.md(plots.inline(plots.pareto(places, plots.PREVIEW), "pareto")),
+            "pareto_large": dg.MetadataValue.path(file),
+        }
+    )
 
 
 @dg.multi_asset(
@@ -409,5 +447,5 @@ def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:
     return "\n".join(lines)
 
 
-ASSETS: list[dg.AssetsDefinition] = [offers, evidence, configurations, profiles, rankings, changes]
+ASSETS: list[dg.AssetsDefinition] = [offers, evidence, configurations, profiles, rankings, pareto, changes]
 """Every asset of the rankings."""

@@ -40,6 +40,21 @@ class Choice(NamedTuple):
     """Where that time is from."""
 
 
+class Place(NamedTuple):
+    """A choice among all, on quality, cost and time."""
+
+    label: str
+    """Name for people."""
+    quality_lower: float
+    """A cautious estimate, on the scale of ratings."""
+    cost_usd: float
+    """Of a typical call."""
+    latency_ms: float
+    """Of a typical call, in all."""
+    is_undominated: bool
+    """No other is better in one of the three and worse in none."""
+
+
 class _Frame:
     """A drawing of one size with axes from given bounds."""
 
@@ -157,6 +172,54 @@ def quality_and_cost(choices: Sequence[Choice], size: tuple[int, int]) -> str:
         for choice in shown:
             x, y = place(choice)
             told = f"{choice.label}: {choice.quality:.0f}, ${choice.cost_usd * 1000:.2f}"
+            frame.add(f'<circle cx="{x:g}" cy="{y:g}" r="5" fill-opacity="0"><title>{escape(told)}</title></circle>')
+    return frame.done()
+
+
+def pareto(places: Sequence[Place], size: tuple[int, int]) -> str:
+    """What nothing beats on quality, cost and time, against the rest: quality over cost, coloured by time.
+
+    A point that lies below another of more cost is on the front for its speed. What costs nothing is left out.
+    """
+    title = "Unbeaten on quality, cost and time together"
+    priced = [place for place in places if place.cost_usd > 0]
+    front = [place for place in priced if place.is_undominated]
+    if not front:
+        return _empty(size, title)
+    costs = [math.log10(place.cost_usd * 1000) for place in priced]
+    floor = min(place.quality_lower for place in front)
+    top = max(place.quality_lower for place in front)
+    frame = _Frame(size, title, (min(costs) - 0.1, max(costs) + 0.1), (floor - 10, top + 25))
+    frame.axes(
+        {power: _dollars(10.0**power) for power in range(math.ceil(min(costs)), math.floor(max(costs)) + 1)},
+        _steps(floor, top),
+        "US dollars for 1,000 typical calls",
+        "quality, lower bound (Arena scale)",
+    )
+
+    def at(place: Place) -> tuple[float, float]:
+        return frame.x(math.log10(place.cost_usd * 1000)), frame.y(place.quality_lower)
+
+    shown = [place for place in priced if place.quality_lower >= floor]
+    frame.dots([at(place) for place in shown if not place.is_undominated], _FAINT, 5 if frame.is_large else 3)
+    speeds = ((5_000, _GOOD, "under 5 s"), (20_000, _PLAIN, "under 20 s"), (math.inf, _BAD, "longer"))
+    slower_than = 0.0
+    for row, (limit, colour, words) in enumerate(speeds):
+        frame.dots([at(p) for p in front if slower_than <= p.latency_ms < limit], colour, 9 if frame.is_large else 6)
+        frame.dots([(frame.width - 92, _TOP + 8 + 15 * row)], colour, 8)
+        frame.text(frame.width - 84, _TOP + 12 + 15 * row, words)
+        slower_than = limit
+    last_y = math.inf
+    for place in sorted(front, key=lambda one: (one.quality_lower, -one.cost_usd, one.label)):
+        x, y = at(place)
+        if last_y - y < _APART or x - _LEFT < _LETTER * len(place.label):
+            continue
+        frame.text(x - 7, y - 4, place.label, "end")
+        last_y = y
+    if frame.is_large:
+        for place in shown:
+            x, y = at(place)
+            told = f"{place.label}: {place.quality_lower:.0f}, ${place.cost_usd * 1000:.2f}, {place.latency_ms:.0f} ms"
             frame.add(f'<circle cx="{x:g}" cy="{y:g}" r="5" fill-opacity="0"><title>{escape(told)}</title></circle>')
     return frame.done()
 

@@ -21,7 +21,18 @@ WEIGHTS = ("quality", "latency", "cost", "context")
 DEFAULT_CAUTION = 1.28
 """Nine times in ten a model is better than its estimate less so many standard deviations."""
 
-_FIELDS = {"description", "is_default", "caution", "wrong_answer_usd", "weights"}
+FASTEST_S, SLOWEST_S = 0.7, 300.0
+"""Times to a good answer: nobody notices less, nobody waits longer."""
+
+CHEAPEST_USD, DEAREST_USD = 0.0001, 1.0
+"""Costs of a good answer: ten thousand to the dollar, and one."""
+
+MOST_PATIENT_S, MOST_GENEROUS_USD = 90.0, 0.3
+"""What a profile may call enough for a medium call. A hard one's is three times that, and below the ends above."""
+
+_FIELDS = {
+    "description", "is_default", "caution", "wrong_answer_usd", "soon_enough_s", "cheap_enough_usd", "weights",
+}  # fmt: skip
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -43,6 +54,10 @@ class Profile:
     """Of `WEIGHTS`, each 0 to 1."""
     wrong_answer_usd: float = 0.0
     """What a wrong answer costs beside its price: someone reads it, notices and asks again."""
+    soon_enough_s: float = FASTEST_S
+    """Less time than this to a good answer of medium difficulty is no better."""
+    cheap_enough_usd: float = CHEAPEST_USD
+    """Less than this for a good answer of medium difficulty is no better."""
 
 
 def load(directories: Iterable[Path] = (SHIPPED,)) -> tuple[Profile, ...]:
@@ -88,8 +103,26 @@ def read(file: Path) -> Profile:
     wrong_answer_usd = _number(content.get("wrong_answer_usd", 0.0))
     if wrong_answer_usd is None or wrong_answer_usd < 0:
         raise ProfileError(f"{file}: wrong_answer_usd must be a number of US dollars from 0.")
-    weights = _weights(file, content.get("weights"))
-    return Profile(file.stem, description.strip(), is_default, caution, weights, wrong_answer_usd)
+    soon_enough_s = _number(content.get("soon_enough_s", FASTEST_S))
+    if soon_enough_s is None or not FASTEST_S <= soon_enough_s <= MOST_PATIENT_S:
+        raise ProfileError(
+            f"{file}: soon_enough_s must be a number of seconds from {FASTEST_S:g} to {MOST_PATIENT_S:g}."
+        )
+    cheap_enough_usd = _number(content.get("cheap_enough_usd", CHEAPEST_USD))
+    if cheap_enough_usd is None or not CHEAPEST_USD <= cheap_enough_usd <= MOST_GENEROUS_USD:
+        raise ProfileError(
+            f"{file}: cheap_enough_usd must be a number of US dollars from {CHEAPEST_USD:g} to {MOST_GENEROUS_USD:g}."
+        )
+    return Profile(
+        file.stem,
+        description.strip(),
+        is_default,
+        caution,
+        _weights(file, content.get("weights")),
+        wrong_answer_usd,
+        soon_enough_s,
+        cheap_enough_usd,
+    )
 
 
 def _weights(file: Path, given: object) -> dict[str, float]:

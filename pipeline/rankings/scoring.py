@@ -10,17 +10,11 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from pipeline.rankings.profile import WEIGHTS, Profile
+from pipeline.rankings.profile import CHEAPEST_USD, DEAREST_USD, FASTEST_S, SLOWEST_S, WEIGHTS, Profile
 from pipeline.rankings.typical_calls import TypicalCall
 
 LEAST_SUCCESS = 0.02
 """Chances below this count as this: nobody asks more than fifty times."""
-
-FASTEST_MS, SLOWEST_MS = 700.0, 300_000.0
-"""Times to a good answer at which the latency part is 1 and 0: nobody notices less, nobody waits longer."""
-
-CHEAPEST_USD, DEAREST_USD = 0.0001, 1.0
-"""Costs of a good answer at which the cost part is 1 and 0: ten thousand to the dollar, and one."""
 
 SMALLEST_TOKENS, LARGEST_TOKENS = 8_192, 1_048_576
 """Windows at which the context part is 0 and 1."""
@@ -70,11 +64,15 @@ def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) ->
             calls.with_columns(quality_score=_success(profile.caution, call))
             .with_columns(
                 # A wrong answer is waited and paid for, and asked for again: 1 / P answers on average.
-                latency_score=_falling((pl.col("latency_ms") + pl.col("lost_ms")) / _likely(), FASTEST_MS, SLOWEST_MS),
+                latency_score=_falling(
+                    (pl.col("latency_ms") + pl.col("lost_ms")) / _likely(),
+                    _enough(profile.soon_enough_s, FASTEST_S, call) * 1000,
+                    SLOWEST_S * 1000,
+                ),
                 cost_score=_falling(
                     (pl.col("cost_in_usd_per_call") + pl.col("lost_usd") + (1.0 - _likely()) * profile.wrong_answer_usd)
                     / _likely(),
-                    CHEAPEST_USD,
+                    _enough(profile.cheap_enough_usd, CHEAPEST_USD, call),
                     DEAREST_USD,
                 ),
                 context_score=_rising("context_tokens", SMALLEST_TOKENS, LARGEST_TOKENS),
@@ -96,6 +94,11 @@ def _success(caution: float, call: TypicalCall) -> pl.Expr:
     """Chance of success of a cautious estimate: a two-parameter item-response model, in rating points."""
     cautious = pl.col(call.ability) - caution * pl.col("quality_sd").fill_null(0.0)
     return 1.0 / (1.0 + ((call.difficulty - cautious) / call.points_per_logit).exp())
+
+
+def _enough(of_a_medium_call: float, least: float, call: TypicalCall) -> float:
+    """What is soon or cheap enough for this call: as much more than the least as such prompts are thought about."""
+    return least + (of_a_medium_call - least) * call.thinking
 
 
 def _likely() -> pl.Expr:

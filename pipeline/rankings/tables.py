@@ -67,6 +67,11 @@ def make_own_attempts(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -
     connection.execute(sql.statement("ranking", "own_attempts"), parameters)
 
 
+def make_pareto(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fill `ranking.pareto` from `ranking.rankings`."""
+    connection.execute(sql.statement("ranking", "pareto"))
+
+
 COMPARED = ("offers", "configurations", "rankings")
 """Published tables whose changes are told."""
 
@@ -178,6 +183,8 @@ def write_profiles(connection: duckdb.DuckDBPyConnection, profiles: Sequence[Pro
             **{f"weight_{part}": weight for part, weight in p.weights.items()},
             "caution": p.caution,
             "wrong_answer_usd": p.wrong_answer_usd,
+            "soon_enough_s": p.soon_enough_s,
+            "cheap_enough_usd": p.cheap_enough_usd,
         }
         for p in profiles
     ]

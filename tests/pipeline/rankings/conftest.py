@@ -64,3 +64,4 @@ def rank(
     )
     tables.write(connection, "band_rankings", result)
     tables.write(connection, "rankings", result.filter(result["difficulty_band"] == "medium"))
+    tables.make_pareto(connection)

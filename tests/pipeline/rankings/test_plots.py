@@ -10,8 +10,10 @@ from pipeline.rankings.plots import (
     FULL,
     PREVIEW,
     Choice,
+    Place,
     inline,
     latencies,
+    pareto,
     pareto_front,
     quality_and_cost,
     rank_moves,
@@ -51,6 +53,20 @@ def test_the_front_is_named() -> None:
     assert "no" not in drawn
 
 
+def test_only_what_is_unbeaten_is_named() -> None:
+    """A quick one below the front of quality and cost alone is on it."""
+    places = [
+        Place("cheap", 1200, 0.001, 9_000, True),
+        Place("beaten", 1210, 0.2, 9_000, False),
+        Place("quick", 1250, 0.3, 500, True),
+        Place("top", 1450, 1.0, 60_000, True),
+    ]
+    drawn = set(words(pareto(places, FULL)))
+
+    assert {"quick", "top"} <= drawn
+    assert "beaten" not in drawn
+
+
 def test_what_costs_nothing_is_left_out() -> None:
     """A logarithm has no place for it; with nothing else there is a picture that says so."""
     assert "nothing to show" in words(quality_and_cost([choice("local", 1200, 0)], PREVIEW))
@@ -69,6 +85,8 @@ def test_moves_are_told() -> None:
         quality_and_cost(MANY, PREVIEW),
         latencies(MANY, PREVIEW),
         rank_moves({}, {one.label: n for n, one in enumerate(MANY, 1)}, PREVIEW),
+        pareto([Place(one.label, one.quality, one.cost_usd, 900.0, n % 9 == 0) for n, one in enumerate(MANY)], PREVIEW),
+        pareto([], PREVIEW),
         latencies([], PREVIEW),
         rank_moves({}, {}, PREVIEW),
         quality_and_cost([choice("one <&> only", 1200, 0.5)], PREVIEW),

@@ -48,6 +48,9 @@ def test_a_file_of_a_shipped_name_replaces_it(tmp_path: Path) -> None:
         ("[weights]\nquality = 1.0\n", "description must be one sentence"),
         ('description = "x"\n', r"add a \[weights\] table"),
         (f"caution = 9\n{GOOD}", "caution must be"),
+        (f"wrong_answer_usd = -1\n{GOOD}", "wrong_answer_usd must be"),
+        (f"soon_enough_s = 0.1\n{GOOD}", "soon_enough_s must be"),
+        (f"cheap_enough_usd = 2\n{GOOD}", "cheap_enough_usd must be"),
         ("weights = [", "not valid TOML"),
     ],
 )

@@ -288,3 +288,35 @@ def test_free_twins_are_told_apart_by_limits_and_hosts_by_what_they_answered(wor
     assert told["openrouter:bolt/mid@shaky", "endpoint"] == ("openrouter", "uptime_percent", 0.7)
     assert told["openrouter:bolt/mid@silent", "outcomes"][2] == pytest.approx(0.1)
     assert ("openrouter:bolt/mid@steady", "outcomes") not in told
+
+
+def test_the_front_is_what_no_other_beats_on_quality_speed_and_price(ranked: duckdb.DuckDBPyConnection) -> None:
+    """Known by hand: of equals both stay, the beaten name their best ranked better, the unpriced are not compared."""
+    ranked.execute(
+        """
+        CREATE OR REPLACE TABLE ranking.rankings AS
+        SELECT 'balanced' AS profile, * FROM (VALUES
+            (1, 'm', 'quick', NULL, 1400.0, 0.0, 900.0, 0.002),
+            (2, 'm', 'cheap', 'low', 1390.0, 0.0, 3000.0, 0.001),
+            (3, 'm', 'twin', 'low', 1390.0, 0.0, 3000.0, 0.001),
+            (4, 'm', 'worse', NULL, 1380.0, 0.0, 3000.0, 0.001),
+            (5, 'm', 'unsure', NULL, 1405.0, 50.0, 900.0, 0.002),
+            (6, 'm', 'best', 'high', 1500.0, 0.0, 60000.0, 0.1),
+            (7, 'm', 'unpriced', NULL, 1500.0, 0.0, 100.0, NULL)
+        ) AS t (rank, model_id, offer_id, effort, quality, quality_sd, latency_ms, cost_in_usd_per_call)
+        """
+    )
+    tables.make_pareto(ranked)
+    found = ranked.execute(
+        "SELECT offer_id, is_undominated, dominated_by_offer_id, dominated_by_effort FROM ranking.pareto ORDER BY rank"
+    ).fetchall()
+
+    assert found == [
+        ("quick", True, None, None),
+        ("cheap", True, None, None),
+        ("twin", True, None, None),
+        ("worse", False, "cheap", "low"),
+        ("unsure", False, "quick", None),
+        ("best", True, None, None),
+        ("unpriced", None, None, None),
+    ]

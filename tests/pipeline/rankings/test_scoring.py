@@ -174,6 +174,20 @@ def test_a_profile_may_say_what_a_wrong_answer_costs() -> None:
     assert wary["cost_score"] == pytest.approx(dear["cost_score"])
 
 
+def test_soon_and_cheap_enough_is_no_worse_than_sooner_and_cheaper() -> None:
+    easy_going = Profile("easy_going", "No hurry.", True, 1.0, EVEN.weights, soon_enough_s=30.0, cheap_enough_usd=0.05)
+    rows = ranked(
+        candidate("quick", quality=9999.0),
+        candidate("slow", quality=9999.0, latency_first_token_ms=24_000.0, price_request_usd=0.04),
+        candidate("slower", quality=9999.0, latency_first_token_ms=40_000.0),
+        profile=easy_going,
+    )
+    parts = {row["offer_id"]: (row["latency_score"], row["cost_score"]) for row in rows}
+
+    assert parts["quick"] == parts["slow"] == (1.0, 1.0)
+    assert parts["slower"][0] == pytest.approx(1 - math.log(45 / 30) / math.log(300 / 30))
+
+
 @pytest.mark.parametrize(
     ("uptime", "worth", "let_through", "own", "expected"),
     [
