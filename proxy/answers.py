@@ -87,6 +87,12 @@ class Completion(msgspec.Struct):
     data: Any = None
     """Embeddings."""
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended, in the upstream's word."""
+        reason = self.choices[0].finish_reason if self.choices else None
+        return reason if isinstance(reason, str) else None
+
 
 _decode = msgspec.json.Decoder(Completion).decode
 

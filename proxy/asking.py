@@ -120,6 +120,7 @@ class Asker:
         if found.error:
             self._refuse(attempt, body)
         attempt.usage = usage_of(found.usage)
+        attempt.finish_reason = found.finish_reason
         attempt.end("answered")
         return Answer(attempt, 200, body)
 
@@ -251,6 +252,7 @@ class Asker:
 
     def _note(self, attempt: Attempt, scanner: StreamScanner) -> None:
         attempt.usage = scanner.usage
+        attempt.finish_reason = scanner.finish_reason
         if scanner.bad_events:
             self._metrics.bad_events.labels(attempt.ranked.candidate.offer.upstream).inc(scanner.bad_events)
             scanner.bad_events = 0

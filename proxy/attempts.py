@@ -226,6 +226,16 @@ class Attempt:
             )
         )
 
+    @property
+    def first_content_ms(self) -> float | None:
+        """Start to the first content."""
+        return self._ms(self.first_content)
+
+    @property
+    def total_ms(self) -> float | None:
+        """Start to end; None while it runs."""
+        return self._ms(self.ended)
+
     def _ms(self, moment: float | None) -> float | None:
         return None if moment is None else (moment - self.started) * 1000
 

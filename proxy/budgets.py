@@ -160,8 +160,20 @@ class Store:
         self._execute("DELETE FROM counters WHERE period < ?", (periods(now - dt.timedelta(_KEPT_DAYS))[1],))
         return voided + self._void_ended(now)
 
-    def take(self, key: Key, now: dt.datetime, worst_usd: float, tokens: int, most_s: float) -> Lease | Refused:
-        """A lease for a call of at most `worst_usd` and `most_s`, or which limit says no; then nothing is counted."""
+    def take(
+        self,
+        key: Key,
+        now: dt.datetime,
+        worst_usd: float,
+        tokens: int,
+        most_s: float,
+        *,
+        may_overshoot: bool = True,
+    ) -> Lease | Refused:
+        """A lease for a call of at most `worst_usd` and `most_s`, or which limit says no; then nothing is counted.
+
+        `may_overshoot` lets a call that runs alone cost more than what is left.
+        """
         self._void_ended(now)
         now_s = _unix(now)
         if key.concurrency is not None:
@@ -187,7 +199,8 @@ class Store:
             ("budget_usd_per_month", month, key.budget_usd_per_month, _next_month(now)),
         ):
             if limit is not None:
-                refused = self._over(key, field, period, limit, amount, (ends - now).total_seconds())
+                ends_s = (ends - now).total_seconds()
+                refused = self._over(key, field, period, limit, amount, ends_s, may_overshoot=may_overshoot)
                 if refused is not None:
                     return refused
         for kind, due in rates:
@@ -233,7 +246,17 @@ class Store:
         (found["running"],) = self._execute("SELECT count(*) FROM leases WHERE key = ?", (key.name,)).fetchone()
         return found
 
-    def _over(self, key: Key, field: str, period: str, limit_usd: float, amount: int, ends_s: float) -> Refused | None:
+    def _over(
+        self,
+        key: Key,
+        field: str,
+        period: str,
+        limit_usd: float,
+        amount: int,
+        ends_s: float,
+        *,
+        may_overshoot: bool,
+    ) -> Refused | None:
         """A budget must cover the worst case of every running call; only a call that runs alone may overshoot it."""
         limit = round(limit_usd * _NANO)
         spent, reserved = self._counted(key.name, period)
@@ -243,7 +266,7 @@ class Store:
             text = f"The key {key.name} has spent ${spent / _NANO:.2f} of ${limit_usd:g} in {period}."
             return Refused(field, text, ends_s, is_spent=True)
         # Alone, a call may be dearer than what is left: one that asks for no limit would otherwise never be made.
-        if spent + reserved + amount > limit and reserved:
+        if spent + reserved + amount > limit and (reserved or not may_overshoot):
             text = (
                 f"The key {key.name} has ${(limit - spent) / _NANO:.4f} of ${limit_usd:g} left in {period}, "
                 "and running calls may need it. A smaller max_tokens reserves less."
@@ -300,10 +323,12 @@ class Ledger:
         except (sqlite3.Error, OSError) as error:
             self.problem = f"{self._path}: {error}"
 
-    async def take(self, key: Key, worst_usd: float, tokens: int, most_s: float) -> Lease | Refused:
+    async def take(
+        self, key: Key, worst_usd: float, tokens: int, most_s: float, *, may_overshoot: bool = True
+    ) -> Lease | Refused:
         """See `Store.take`. Raises `LedgerError` when the ledger cannot be used."""
         now = self._clock.now()
-        future = self._ask(lambda store: store.take(key, now, worst_usd, tokens, most_s))
+        future = self._ask(lambda store: store.take(key, now, worst_usd, tokens, most_s, may_overshoot=may_overshoot))
         try:
             return await future
         except asyncio.CancelledError:

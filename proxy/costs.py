@@ -23,6 +23,11 @@ def _tiers(said: str) -> tuple[tuple[int, dict[str, Any]], ...]:
     return tuple(sorted(found, key=lambda tier: -tier[0]))
 
 
+def tier_starts(offer: Offer) -> tuple[int, ...]:
+    """Lengths of prompt at which an offer's prices change."""
+    return () if offer.price_tiers_json is None else tuple(least for least, _ in _tiers(offer.price_tiers_json))
+
+
 def at_length(offer: Offer, prompt_tokens: float) -> Offer:
     """The offer at the prices of a call of that length: the last tier that the prompt reaches counts for all of it."""
     if offer.price_tiers_json is not None:

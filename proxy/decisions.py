@@ -1,8 +1,9 @@
-"""The last decisions of this worker, for whoever asks why a call went where it went.
+"""The decisions of this worker, for whoever asks why a call went where it went.
 
-Kept in memory, bounded; a record holds names, numbers and reasons, never a word of the prompt. The lasting record is
-the outcomes' (`outcomes.py`). All that was considered is worked out again only when somebody asks, from what the call
-wanted and the publication it was made under, for as long as that or the one after it is in use.
+The last ones are kept in memory, bounded, and all go to segment files, which the pipeline makes a table of. A record
+holds names, numbers and reasons, never a word of the prompt. All that was considered is worked out again only when
+somebody asks, from what the call wanted and the publication it was made under, for as long as that or the one after it
+is in use; what a file says of it is worked out by the thread that writes.
 """
 
 from __future__ import annotations
@@ -11,21 +12,34 @@ import datetime as dt
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from proxy.alternatives import Alternatives, alternatives
 from proxy.answers import Usage
 from proxy.attempts import Call
 from proxy.candidates import WORDS, Ranked
 from proxy.clock import Clock
-from proxy.costs import cost_usd
 from proxy.metrics import Metrics
+from proxy.outcomes import OutcomeLog
 from proxy.routing import Rejection, Wanted, explain
 from proxy.savings import compared_usd
 from proxy.snapshot import Snapshot
-from warehouse.outcomes import Feedback
+from warehouse.outcomes import OPEN_SUFFIX, SEGMENT_SUFFIX, Decision, Feedback
 
 _KEPT = 2_000
 _SHOWN = 50
+_MOST_NAME = 200
+_COLUMNS = frozenset(
+    (
+        "at", "ms", "id", "request_id", "endpoint", "asked", "profile", "difficulty", "publication", "attempts",
+        "skipped", "cost_usd", "key", "feedback",
+    )
+)  # fmt: skip
+"""What of a record has a column of its own."""
+_MOST_SEARCHED_BYTES = 64 * 1024 * 1024
 
 
 class _Kept(NamedTuple):
@@ -36,14 +50,75 @@ class _Kept(NamedTuple):
     usage: Usage | None
     spent_usd: float
     effort: str | None
+    profile: str | None
+    is_cost_known: bool
+
+
+class Lasting:
+    """A decision on its way to a file: made a row by the thread that writes it."""
+
+    __slots__ = ("_call", "_noted")
+
+    def __init__(self, noted: Mapping[str, Any], call: _Kept) -> None:
+        self._noted = noted
+        self._call = call
+
+    def _asdict(self) -> dict[str, Any]:
+        noted, call = self._noted, self._call
+        could = alternatives(call.wanted)
+        usage = call.usage._replace(cost_usd=None) if call.usage is not None else None
+        compared = could.compared(usage) if usage is not None else None
+        difficulty = noted["difficulty"] or {}
+        attempts = noted["attempts"]
+        last = attempts[-1] if attempts else {}
+        route = {name: value for name, value in noted.items() if name not in _COLUMNS and value}
+        return Decision(
+            decision_id=noted["id"],
+            began_at=noted["at"],
+            total_ms=noted["ms"],
+            endpoint=noted["endpoint"],
+            key_name=noted.get("key"),
+            asked_model=noted["asked"][:_MOST_NAME] if noted["asked"] else None,
+            profile=call.profile,
+            difficulty=difficulty.get("score"),
+            difficulty_band=difficulty.get("band"),
+            category=difficulty.get("category"),
+            publication_id=noted["publication"],
+            candidates=could.count,
+            considered_json=_text(could.first),
+            removed_json=_text(could.removed),
+            skipped_json=_text([*noted["skipped"], *_resting(call)]),
+            attempts_json=_text(attempts),
+            attempts=len(attempts),
+            outcome=last.get("outcome"),
+            model_id=last.get("model"),
+            offer_id=last.get("offer"),
+            effort=call.effort or last.get("effort"),
+            prompt_tokens=call.usage.prompt_tokens if call.usage is not None else None,
+            completion_tokens=call.usage.completion_tokens if call.usage is not None else None,
+            cost_usd=noted["cost_usd"] if call.is_cost_known else None,
+            average_usd=compared.average_usd if compared is not None else None,
+            most_expensive_usd=compared.most_expensive_usd if compared is not None else None,
+            most_expensive_offer_id=compared.most_expensive if compared is not None else None,
+            route_json=_text(route),
+        )._asdict()
+
+
+def _resting(call: _Kept) -> list[dict[str, Any]]:
+    return [{"offer": offer_id, "reason": reason} for offer_id, reason in call.resting.items()]
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 class Decisions:
     """Calls by decision id, the oldest forgotten first; counts what choosing and failing over did."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, kept: int = _KEPT) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, kept: int = _KEPT, lasting: OutcomeLog | None = None) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._lasting = lasting
         self._kept = kept
         self._by_id: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._calls: dict[str, _Kept] = {}
@@ -58,11 +133,13 @@ class Decisions:
         self._keep(decision_id, call)
         seconds = self._clock.monotonic() - call.started
         began = self._clock.now() - dt.timedelta(seconds=seconds)
-        self._by_id[decision_id] = {
+        noted = self._by_id[decision_id] = {
             "at": began.isoformat(timespec="milliseconds") + "Z",
             "ms": round(seconds * 1000, 1),
             **record(decision_id, call),
         }
+        if self._lasting is not None:
+            self._lasting.append(Lasting(noted, self._calls[decision_id]))
         moved_on = sum(one.ranked.candidate is not two.ranked.candidate for one, two in pairwise(call.attempts))
         if moved_on:
             self._metrics.failovers.labels(call.endpoint).inc(moved_on)
@@ -85,6 +162,8 @@ class Decisions:
             last.usage if last is not None else None,
             sum(attempt.cost_usd or 0.0 for attempt in call.attempts),
             call.request.effort,
+            call.profile,
+            any(attempt.cost_usd is not None for attempt in call.attempts),
         )
 
     def last(self, limit: int) -> list[dict[str, Any]]:
@@ -107,7 +186,7 @@ class Decisions:
         found, call = self._by_id.get(feedback.request_id), self._calls.get(feedback.request_id)
         if found is None:
             return feedback
-        found.setdefault("feedback", []).append({"at": feedback.at, "score": feedback.score})
+        found.setdefault("feedback", []).append({"at": feedback.given_at, "score": feedback.score})
         last = found["attempts"][-1] if found["attempts"] else {}
         return feedback._replace(
             profile=None if found["named"] else found["profile"],
@@ -136,20 +215,34 @@ def _compared(call: _Kept, chosen: Sequence[Ranked]) -> dict[str, Any] | None:
     """The call's tokens at the prices of what could have answered; that it would have used other words is left out."""
     if call.usage is None:
         return None
-    # What the upstream reported is the price of its own model only.
-    usage = call.usage._replace(cost_usd=None)
-    offers = {one.candidate.offer.offer_id: one.candidate.offer for one in chosen}
-    costs = {id_: usd for id_, one in offers.items() if (usd := cost_usd(usage, one)[0]) is not None}
-    if not costs:
-        return None
-    dearest = max(costs, key=lambda id_: costs[id_])
-    return {
-        "spent_usd": call.spent_usd,
-        "average_usd": sum(costs.values()) / len(costs),
-        "most_expensive_usd": costs[dearest],
-        "most_expensive": dearest,
-        "alternatives": len(costs),
-    }
+    found = Alternatives(chosen).compared(call.usage)
+    return None if found is None else {"spent_usd": call.spent_usd, **found._asdict()}
+
+
+def find(directory: Path, decision_id: str) -> dict[str, Any] | None:
+    """A decision of any worker, from the newest segment files; None where they do not have it. Blocks on the disk."""
+    mark = b'"decision_id":' + msgspec.json.encode(decision_id)
+    left = _MOST_SEARCHED_BYTES
+    found = sorted((*directory.glob(f"*{SEGMENT_SUFFIX}"), *directory.glob(f"*{OPEN_SUFFIX}")), reverse=True)
+    for path in found:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue  # finished, and so renamed, since it was listed
+        at = data.rfind(mark)
+        if at >= 0 and (end := data.find(b"\n", at)) > 0:
+            row: dict[str, Any] = msgspec.json.decode(data[data.rfind(b"\n", 0, at) + 1 : end])
+            return {
+                name.removesuffix("_json"): _parsed(name, value) for name, value in row.items() if name != "attempts"
+            }
+        left -= len(data)
+        if left < 0:
+            return None
+    return None
+
+
+def _parsed(name: str, value: Any) -> Any:
+    return msgspec.json.decode(value) if name.endswith("_json") else value
 
 
 def record(decision_id: str, call: Call) -> dict[str, Any]:

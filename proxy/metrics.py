@@ -25,6 +25,7 @@ POLICIES = (
     "session_moved",
     "answered_from_cache",
     "second_asked",
+    "shadow_asked",
 )
 """What a policy can do to a call."""
 

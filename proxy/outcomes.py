@@ -1,4 +1,4 @@
-"""What became of each attempt, appended cheaply to segment files that the pipeline ingests.
+"""Records of one kind (attempts, decisions, …), appended cheaply to segment files that the pipeline ingests.
 
 Buffering, writing and rotating belong here; the record's shape and the file names are `warehouse/outcomes.py`'s.
 A call only ever pays for one append to a list in memory, and nothing here raises into it: when the disk is full or
@@ -20,19 +20,27 @@ import threading
 from collections import deque
 from itertools import islice
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
 from proxy.clock import Clock
-from warehouse.outcomes import OPEN_SUFFIX, SEGMENT_SUFFIX, Feedback, Outcome, segment_name
+from warehouse.outcomes import OPEN_SUFFIX, SEGMENT_SUFFIX, segment_name
 
 _logger = logging.getLogger(__name__)
 
 _ROWS_PER_WRITE = 2_000
 
 
+class Record(Protocol):
+    """Something that becomes one line."""
+
+    def _asdict(self) -> dict[str, Any]:
+        """Its fields. Called by the thread that writes, so it may take a while."""
+
+
 class OutcomeLog:
-    """Appends outcomes to segments in `directory`. `worker` must be unlike that of any other running worker.
+    """Appends records to segments in `directory`. `worker` must be unlike that of any other running worker.
 
     A segment is finished when it has `segment_bytes` or is `segment_s` old. At most `buffer_rows` wait in memory.
     """
@@ -61,7 +69,7 @@ class OutcomeLog:
         self._segment_bytes = segment_bytes
         self._segment_s = segment_s
         self._buffer_rows = buffer_rows
-        self._buffer: deque[Outcome | Feedback] = deque()
+        self._buffer: deque[Record] = deque()
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
         self._segment: _Segment | None = None
@@ -72,12 +80,12 @@ class OutcomeLog:
         """Records that are in memory only."""
         return len(self._buffer)
 
-    def append(self, outcome: Outcome | Feedback) -> None:
+    def append(self, record: Record) -> None:
         """Take one record. Never waits, never raises."""
         if len(self._buffer) >= self._buffer_rows:
             self.dropped += 1
             return
-        self._buffer.append(outcome)
+        self._buffer.append(record)
 
     def start(self) -> None:
         """Begin to write in the background, on the running event loop. Finishes what a crashed worker left."""
@@ -138,7 +146,7 @@ class OutcomeLog:
             except OSError as error:
                 self._failed(error)
 
-    def _write(self, rows: list[Outcome | Feedback]) -> bool:
+    def _write(self, rows: list[Record]) -> bool:
         try:
             if self._segment is None:
                 self._segment = _Segment.open(
@@ -168,7 +176,7 @@ class OutcomeLog:
     def _failed(self, error: OSError) -> None:
         problem = f"{type(error).__name__}: {error.strerror or error}"
         if problem != self.problem:
-            _logger.warning("outcomes cannot be written to %s: %s", self._directory, problem)
+            _logger.warning("records cannot be written to %s: %s", self._directory, problem)
         self.problem = problem
 
 

@@ -8,7 +8,7 @@ wishes nothing, with a key that limits nothing, pays for a few look-ups in dicti
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -66,6 +66,12 @@ class Wishes:
         self._preferences = preferences
         self._key = key
         self._bound_to = bound_to
+
+    @property
+    def sameness(self) -> Hashable | None:
+        """See `routing.Policy`."""
+        is_plain = self._preferences is _DENY or self._preferences is NONE
+        return (self._preferences is _DENY, self._key, self._bound_to) if is_plain else None
 
     def rejects(self, candidate: Candidate) -> tuple[str, str] | None:
         """Filter and reason, or None."""

@@ -7,7 +7,7 @@ time and the breakers' state are handed in as a question: "is this candidate blo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from proxy.snapshot import Selection, Snapshot, lacking
 Blocked = Callable[[Candidate], str | None]
 """Says what blocks a candidate at this moment, or None."""
 
-_UNKNOWN_CONTEXT_TOKENS = 8_192
+UNKNOWN_CONTEXT_TOKENS = 8_192
 """What an offer of unknown window is trusted with."""
 
 
@@ -33,6 +33,10 @@ class Rejection(NamedTuple):
 
 class Policy(Protocol):
     """What else speaks against a candidate or for another order: the request's wishes, the key's limits."""
+
+    @property
+    def sameness(self) -> Hashable | None:
+        """Equal for policies that say the same of every candidate; None where that cannot be told cheaply."""
 
     def rejects(self, candidate: Candidate) -> tuple[str, str] | None:
         """Filter and reason, or None."""
@@ -138,7 +142,7 @@ def _nothing_blocks(_: Candidate) -> str | None:
 
 def fits(candidate: Candidate, tokens: int) -> bool:
     """Whether the context window is large enough."""
-    return tokens <= (candidate.context_tokens or _UNKNOWN_CONTEXT_TOKENS)
+    return tokens <= (candidate.context_tokens or UNKNOWN_CONTEXT_TOKENS)
 
 
 def rejection(one: Ranked, wanted: Wanted, blocked: Blocked, *, assumes_keys: bool = False) -> Rejection | None:

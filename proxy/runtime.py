@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import random
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from proxy.metrics import Metrics
 from proxy.outcomes import OutcomeLog
 from proxy.policies import Policies
 from proxy.settings import Settings
+from proxy.shadow import Shadow
 from proxy.snapshot import LiveSnapshot, Snapshot
 from proxy.upstreams import Account, account
 from warehouse import upstreams
@@ -54,9 +56,13 @@ class Runtime:
         )
         self.outcomes = OutcomeLog(outcomes_directory, f"proxy-{os.getpid()}", clock)
         self.feedback = OutcomeLog(outcomes_directory.parent / "feedback", f"proxy-{os.getpid()}", clock)
+        self.decision_files = outcomes_directory.parent / "decisions"
+        self.lasting = (
+            OutcomeLog(self.decision_files, f"proxy-{os.getpid()}", clock) if settings.keep_decisions else None
+        )
         self.call_log = CallLog()
         self.scorer = Scorer.load()
-        self.decisions = Decisions(clock, self.metrics)
+        self.decisions = Decisions(clock, self.metrics, lasting=self.lasting)
         self.accounts = self._accounts()
         self.upstreams_problem: str | None = None
         """Why the upstreams file as it is now is not used; None when it is."""
@@ -76,6 +82,24 @@ class Runtime:
             self.outcomes,
             self.policies.admission,
             self.policies.hedges,
+        )
+
+        self.shadow_log = OutcomeLog(outcomes_directory.parent / "shadow_calls", f"proxy-{os.getpid()}", clock)
+        self.shadow = (
+            Shadow(
+                settings,
+                self.transport,
+                clock,
+                self.policies.ledger,
+                self.breakers,
+                self.policies.admission,
+                self.failover.blocked,
+                self.metrics,
+                self.shadow_log,
+                random.random,
+            )
+            if settings.shadow_share
+            else None
         )
 
     def _accounts(self) -> dict[str, Account]:
@@ -132,8 +156,13 @@ class Runtime:
         # Threads write outcomes and logs; by default one may keep the event loop waiting for 5 ms at every turn.
         sys.setswitchinterval(0.0002)
         self.policies.open()
+        if self.shadow is not None:
+            self.policies.ledger.open()
+            self.shadow_log.start()
         self.outcomes.start()
         self.feedback.start()
+        if self.lasting is not None:
+            self.lasting.start()
         watching = asyncio.create_task(self.live.watch(), name="publication")
         looking = asyncio.create_task(self.policies.watch(), name="policies")
         upstreams_watch = asyncio.create_task(self._watch_upstreams(), name="upstreams")
@@ -144,8 +173,13 @@ class Runtime:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            if self.shadow is not None:
+                await self.shadow.close()
+                await self.shadow_log.close()
             await self.transport.close()
             await self.policies.close()
             await self.outcomes.close()
             await self.feedback.close()
+            if self.lasting is not None:
+                await self.lasting.close()
             self.call_log.flush()

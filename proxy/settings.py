@@ -103,6 +103,19 @@ class Settings:
         low=0,
         high=1,
     )
+    shadow_share: float = _setting(
+        0.0,
+        "share of the calls that a profile answers which a second model is sent as well, after the answer, to compare; "
+        "0 never does",
+        low=0,
+        high=1,
+    )
+    shadow_usd_per_day: float = _setting(
+        1.0, "most that such second calls may cost in a day (UTC), all workers together", low=0, high=1_000_000
+    )
+    keep_decisions: bool = _setting(
+        True, "each call's decision is kept for the warehouse, without prompts; false keeps the last 2,000 in memory"
+    )
     log_calls: bool = _setting(True, "one JSON line a call on standard error; never holds prompts or answers")
 
 

@@ -67,7 +67,7 @@ class Feedback(NamedTuple):
 
     feedback_id: Annotated[str, "unique"]
     request_id: Annotated[str, "x-request-id of the call, which is its decision id"]
-    at: Annotated[str, "UTC, ISO 8601 with Z"]
+    given_at: Annotated[str, "UTC, ISO 8601 with Z"]
     score: Annotated[float, "-1 (useless) to 1 (just right); a thumb is one of the two"]
     profile: Annotated[str | None, "profile the call asked for; null where that is not known or a model was named"]
     model_id: Annotated[str | None, "published.models; null where the worker did not remember the call"]
@@ -79,7 +79,7 @@ class Decision(NamedTuple):
     """One call: what was considered, what was tried, and what that cost against what else could have answered."""
 
     decision_id: Annotated[str, "x-orchestrator-decision of the answer, which is the request_id of its outcomes"]
-    at: Annotated[str, "UTC start of the call, ISO 8601 with Z"]
+    began_at: Annotated[str, "UTC start of the call, ISO 8601 with Z"]
     total_ms: Annotated[float, "start of the call to its end"]
     endpoint: Annotated[str, "chat, completions, responses, messages or embeddings"]
     key_name: Annotated[str | None, "name of the client's key, never the key; null for the operator's own"]
@@ -112,7 +112,7 @@ class ShadowCall(NamedTuple):
     """A call that a second candidate was sent as well, beside what the caller got. Nobody saw the second answer."""
 
     decision_id: Annotated[str, "of the caller's call"]
-    at: Annotated[str, "UTC start of the shadow call, ISO 8601 with Z"]
+    began_at: Annotated[str, "UTC start of the shadow call, ISO 8601 with Z"]
     profile: Annotated[str | None, "profile that chose"]
     difficulty_band: Annotated[str | None, "easy, medium or hard"]
     category: Annotated[str | None, "kind of task"]

@@ -305,7 +305,7 @@ class Decision(NamedTuple):
     """One call of the proxy: what was considered and tried, and its cost against what else could have answered."""
 
     decision_id: Annotated[str, "x-orchestrator-decision of the answer, which is the request_id of its outcomes"]
-    at: Annotated[dt.datetime, "UTC start of the call"]
+    began_at: Annotated[dt.datetime, "UTC start of the call"]
     total_ms: Annotated[float, "start of the call to its end"]
     endpoint: Annotated[str, "chat, completions, responses, messages or embeddings"]
     key_name: Annotated[str | None, "name of the client's key, never the key; null for the operator's own"]
@@ -339,7 +339,7 @@ class Feedback(NamedTuple):
 
     feedback_id: Annotated[str, "unique"]
     request_id: Annotated[str, "published.decisions"]
-    at: Annotated[dt.datetime, "UTC"]
+    given_at: Annotated[dt.datetime, "UTC"]
     score: Annotated[float, "-1 (useless) to 1 (just right); a thumb is one of the two"]
     profile: Annotated[str | None, "profile the call asked for; null where that is not known or a model was named"]
     model_id: Annotated[str | None, "published.models; null where the worker did not remember the call"]
@@ -351,7 +351,7 @@ class ShadowCall(NamedTuple):
     """A call that a second candidate was sent as well, side by side with what the caller got."""
 
     decision_id: Annotated[str, "of the caller's call"]
-    at: Annotated[dt.datetime, "UTC start of the shadow call"]
+    began_at: Annotated[dt.datetime, "UTC start of the shadow call"]
     profile: Annotated[str | None, "profile that chose"]
     difficulty_band: Annotated[str | None, "easy, medium or hard"]
     category: Annotated[str | None, "kind of task"]
@@ -445,9 +445,9 @@ TABLES: tuple[Table, ...] = (
     ),
     Table("source_loads", SourceLoad, ("source", "payload"), ("source", "payload")),
     Table("quarantine", QuarantinedRow, (), ("source", "payload", "record_ref")),
-    Table("decisions", Decision, ("decision_id",), ("at", "decision_id")),
-    Table("feedback", Feedback, ("feedback_id",), ("at", "feedback_id")),
-    Table("shadow_calls", ShadowCall, ("decision_id",), ("at", "decision_id")),
+    Table("decisions", Decision, ("decision_id",), ("began_at", "decision_id")),
+    Table("feedback", Feedback, ("feedback_id",), ("given_at", "feedback_id")),
+    Table("shadow_calls", ShadowCall, ("decision_id",), ("began_at", "decision_id")),
     Table("snapshot", Snapshot, ("publication_id",), ("publication_id",)),
 )
 

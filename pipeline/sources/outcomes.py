@@ -26,6 +26,7 @@ from warehouse.outcomes import OPEN_SUFFIX, OUTCOMES, RECORDS, SEGMENT_SUFFIX
 
 _POLARS: dict[Any, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
+_MOMENTS = frozenset(("at", "began_at", "given_at"))
 _SIGNED = frozenset(("score",))
 """Numbers that may be below zero."""
 
@@ -42,7 +43,7 @@ FIELDS = {table: tuple(_fields(row)) for table, row in RECORDS.items()}
 
 SCHEMAS: dict[str, Schema] = {
     table: {
-        **{name: pl.Datetime("us") if name == "at" else _POLARS[kind] for name, kind, _ in fields},
+        **{name: pl.Datetime("us") if name in _MOMENTS else _POLARS[kind] for name, kind, _ in fields},
         "segment": pl.String,
     }
     for table, fields in FIELDS.items()
@@ -61,10 +62,10 @@ def _value(name: str, kind: type, is_optional: bool, value: object) -> object:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and not (math.isfinite(value) and (value >= 0 or name in _SIGNED)):  # type: ignore[arg-type, operator]
         raise BadValueError(f"{name} is {value}")
-    if name == "at":
+    if name in _MOMENTS:
         moment = values.moment(value)
         if moment is None:
-            raise BadValueError("at is no time")
+            raise BadValueError(f"{name} is no time")
         return moment
     return value
 

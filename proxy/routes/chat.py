@@ -267,6 +267,8 @@ class ChatRoute:
             if call.plan is not None:
                 runtime.policies.settle(call, call.plan)
             runtime.decisions.note(call.request_id, call)
+            if runtime.shadow is not None:
+                runtime.shadow.consider(call)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
         if call is not None:

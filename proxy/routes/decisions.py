@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from proxy.candidates import WORDS
-from proxy.decisions import shown, shown_rejection
+from proxy.decisions import find, shown, shown_rejection
 from proxy.errors import InvalidRequestError, UnknownRouteError
 from proxy.policies import CALLER
 from proxy.request import read_chat, read_object
@@ -90,8 +91,12 @@ async def count_tokens(request: Request[Any, Any, Any]) -> dict[str, int]:
 async def decision(state: State, decision_id: FromPath[str]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     found = runtime.decisions.explained(decision_id)
+    if found is None and len(decision_id) <= 128:
+        # Another worker's, or an older one.
+        found = await asyncio.to_thread(find, runtime.decision_files, decision_id)
+        found = None if found is None else {**found, "key": found.pop("key_name")}
     if found is None or not _is_theirs(found):
-        raise UnknownRouteError(f"No decision {decision_id!r} is remembered by this worker; it keeps the last 2,000.")
+        raise UnknownRouteError(f"No decision {decision_id!r} is remembered.")
     return found
 
 

@@ -16,12 +16,12 @@ from proxy.client import UpstreamAnswer, UpstreamRequest
 from proxy.difficulty import Assessment
 from proxy.failover import Failover
 from proxy.guard import Guard
-from proxy.time_limits import NO_WISH, Tightened
 from proxy.metrics import Metrics
 from proxy.request import read_chat
 from proxy.routing import want
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot, build
+from proxy.time_limits import NO_WISH, Tightened
 from proxy.upstreams import account
 from tests.proxy.publication import NOW
 from warehouse import published

@@ -184,7 +184,7 @@ def record(table: str, **changes: Any) -> dict[str, Any]:
     """A record of any kind with every field filled in."""
     blank: dict[Any, Any] = {str: "x", int: 1, float: 0.5, bool: True}
     filled = {name: blank[kind] for name, kind, _ in FIELDS[table]}
-    filled["at"] = "2026-08-03T10:00:00.250Z"
+    filled |= dict.fromkeys(filled.keys() & {"began_at", "given_at"}, "2026-08-03T10:00:00.250Z")
     if "outcome" in filled:
         filled["outcome"] = "answered"
     return {**filled, **changes}
@@ -202,7 +202,8 @@ def test_every_kind_of_record_is_kept_once_and_goes_with_its_age(
     folder = tmp_path / table
     folder.mkdir()
     key = FIELDS[table][0][0]
-    old = record(table, **{key: "old", "at": "2026-06-01T00:00:00Z"})
+    moment = "given_at" if table == "feedback" else "began_at"
+    old = record(table, **{key: "old", moment: "2026-06-01T00:00:00Z"})
     segment = folder / "20260803T100000-1.jsonl"
     segment.write_text(lines(old, record(table, **{key: "new"}), record(table, **{key: 5})), encoding="utf-8")
     refresh()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.decisions import Decisions
+from pipeline.sources.outcomes import parse_segments
+from pipeline.sources.source import Sighting
+from proxy.decisions import Decisions, find
 from proxy.metrics import Metrics
+from proxy.outcomes import OutcomeLog
 from proxy.request import ChatRequest
 from tests.proxy.hand import Bench, fails, indexed, says
-from tests.proxy.publication import offer, world
+from tests.proxy.publication import NOW, offer, world
 from warehouse.outcomes import Feedback
 
 pytestmark = pytest.mark.anyio
@@ -129,3 +133,39 @@ async def test_what_a_caller_thought_stands_with_the_decision() -> None:
     found = decisions.explained("d1")
     assert found is not None
     assert found["feedback"] == [{"at": "2026-08-22T12:00:00.000Z", "score": 1.0}]
+
+
+async def test_every_decision_is_kept_for_the_warehouse_without_a_word_of_the_prompt(tmp_path: Path) -> None:
+    """One row a call, as the pipeline reads it; any worker finds it again by its id."""
+    at = bench()
+    at.transport.tell("cheap/model", fails(503))
+    log = OutcomeLog(tmp_path / "decisions", "w1", at.clock)
+    decisions = Decisions(at.clock, Metrics(), lasting=log)
+    words = "the secret of the sphinx"
+    await made(at, decisions, "d1", max_tokens=200, messages=[{"role": "user", "content": words}])
+    await made(at, decisions, "d2", model="dear/model")
+    log.finish()
+
+    (segment,) = (tmp_path / "decisions").glob("*.jsonl")
+    text = segment.read_text()
+    assert "sphinx" not in text
+    parsed = parse_segments(json.dumps({segment.name: text}).encode(), Sighting(observed_at=NOW, now=NOW), "decisions")
+    assert not parsed.refused
+    first, second = parsed.frames["decisions"].to_dicts()
+    assert (first["attempts"], first["outcome"], first["model_id"], first["profile"]) == (
+        2,
+        "answered",
+        "plain/model",
+        "balanced",
+    )
+    assert first["cost_usd"] == pytest.approx(30e-6)
+    assert first["average_usd"] == pytest.approx(60e-6)
+    assert first["most_expensive_usd"] == pytest.approx(135e-6)
+    assert [one["cause"] for one in json.loads(first["attempts_json"])] == ["overloaded", None]
+    assert json.loads(first["removed_json"]) == {"context": 1}
+    assert (second["profile"], second["asked_model"], second["candidates"]) == (None, "dear/model", 1)
+
+    found = find(tmp_path / "decisions", "d1")
+    assert found is not None
+    assert found["attempts"][1]["model"] == "plain/model"
+    assert find(tmp_path / "decisions", "d3") is None

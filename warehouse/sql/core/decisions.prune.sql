@@ -1,4 +1,4 @@
 -- Deletes what was before $before.
 DELETE FROM core.decisions
-WHERE "at" < $before
+WHERE began_at < $before
 RETURNING outcome;

@@ -2,7 +2,7 @@
 -- Key: decision_id.
 CREATE TABLE IF NOT EXISTS core.decisions (
     decision_id VARCHAR NOT NULL,
-    "at" TIMESTAMP NOT NULL,
+    began_at TIMESTAMP NOT NULL,
     total_ms DOUBLE NOT NULL,
     endpoint VARCHAR NOT NULL,
     key_name VARCHAR,
@@ -38,7 +38,7 @@ INSERT INTO core.decisions BY NAME FROM incoming;
 
 COMMENT ON TABLE core.decisions IS 'The proxy: one row per call it reported';
 COMMENT ON COLUMN core.decisions.decision_id IS 'x-orchestrator-decision of the answer, which is the request_id of its outcomes';
-COMMENT ON COLUMN core.decisions."at" IS 'UTC start of the call';
+COMMENT ON COLUMN core.decisions.began_at IS 'UTC start of the call';
 COMMENT ON COLUMN core.decisions.total_ms IS 'start of the call to its end';
 COMMENT ON COLUMN core.decisions.endpoint IS 'chat, completions, responses, messages or embeddings';
 COMMENT ON COLUMN core.decisions.key_name IS 'name of the client''s key, never the key; null for the operator''s own';

@@ -1,4 +1,4 @@
 -- Deletes what was before $before.
 DELETE FROM core.feedback
-WHERE "at" < $before
+WHERE given_at < $before
 RETURNING profile;

@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS core.feedback (
     feedback_id VARCHAR NOT NULL,
     request_id VARCHAR NOT NULL,
-    "at" TIMESTAMP NOT NULL,
+    given_at TIMESTAMP NOT NULL,
     score DOUBLE NOT NULL,
     profile VARCHAR,
     model_id VARCHAR,
@@ -19,7 +19,7 @@ INSERT INTO core.feedback BY NAME FROM incoming;
 COMMENT ON TABLE core.feedback IS 'The proxy: what callers thought of answers';
 COMMENT ON COLUMN core.feedback.feedback_id IS 'unique';
 COMMENT ON COLUMN core.feedback.request_id IS 'x-request-id of the call, which is its decision id';
-COMMENT ON COLUMN core.feedback."at" IS 'UTC';
+COMMENT ON COLUMN core.feedback.given_at IS 'UTC';
 COMMENT ON COLUMN core.feedback.score IS '-1 (useless) to 1 (just right); a thumb is one of the two';
 COMMENT ON COLUMN core.feedback.profile IS 'profile the call asked for; null where that is not known or a model was named';
 COMMENT ON COLUMN core.feedback.model_id IS 'published.models; null where the worker did not remember the call';

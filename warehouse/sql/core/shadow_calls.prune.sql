@@ -1,4 +1,4 @@
 -- Deletes what was before $before.
 DELETE FROM core.shadow_calls
-WHERE "at" < $before
+WHERE began_at < $before
 RETURNING shadow_offer_id;

@@ -2,7 +2,7 @@
 -- Key: decision_id.
 CREATE TABLE IF NOT EXISTS core.shadow_calls (
     decision_id VARCHAR NOT NULL,
-    "at" TIMESTAMP NOT NULL,
+    began_at TIMESTAMP NOT NULL,
     profile VARCHAR,
     difficulty_band VARCHAR,
     category VARCHAR,
@@ -36,7 +36,7 @@ INSERT INTO core.shadow_calls BY NAME FROM incoming;
 
 COMMENT ON TABLE core.shadow_calls IS 'The proxy: calls that a second candidate was sent as well';
 COMMENT ON COLUMN core.shadow_calls.decision_id IS 'of the caller''s call';
-COMMENT ON COLUMN core.shadow_calls."at" IS 'UTC start of the shadow call';
+COMMENT ON COLUMN core.shadow_calls.began_at IS 'UTC start of the shadow call';
 COMMENT ON COLUMN core.shadow_calls.profile IS 'profile that chose';
 COMMENT ON COLUMN core.shadow_calls.difficulty_band IS 'easy, medium or hard';
 COMMENT ON COLUMN core.shadow_calls.category IS 'kind of task';
