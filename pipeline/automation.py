@@ -41,9 +41,12 @@ _RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ),
     (
         "refresh_benchmarks",
-        ("core/lmsys_arena_ratings", "core/huggingface_benchmarks", "core/artificial_analysis_models"),
+        (
+            *("core/lmsys_arena_ratings", "core/huggingface_benchmarks", "core/artificial_analysis_models"),
+            *("core/models_dev_models", "core/genai_prices_models", "core/litellm_prices_models"),
+        ),
         "20 4 * * *",
-        "the Arena publishes about once a day near 03:00",
+        "the Arena publishes about once a day near 03:00, and price lists change about as often",
     ),
     (
         "refresh_outcomes",

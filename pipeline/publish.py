@@ -48,6 +48,7 @@ _SOURCES: dict[str, str] = {
             "profiles",
             "signals",
             "changes",
+            "price_disagreements",
         )
     },
     **{name: f"FROM core.{name}" for name in ("observations", "source_loads", "quarantine", "decisions", "feedback", "shadow_calls")},

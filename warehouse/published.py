@@ -109,6 +109,9 @@ class Offer(NamedTuple):
         int | None, "prompt and completion together; the smaller of what model and endpoint state"
     ]
     max_output_tokens: Annotated[int | None, "most completion tokens of one call"]
+    limits_source: Annotated[
+        str | None, "source:record_id of the price list that window, output and abilities are from, not the listing"
+    ]
     input_modalities: Annotated[tuple[str, ...], "text, image, audio, video, file"]
     supports_tools: Annotated[bool | None, "tools and tool_choice"]
     supports_json_schema: Annotated[bool | None, "response_format of type json_schema"]
@@ -260,6 +263,24 @@ class Change(NamedTuple):
     after: Annotated[float | None, "value now; for an expiry, days left"]
     unit: Annotated[str, "usd_per_mtok, arena_rating, rank or days"]
     is_explained: Annotated[bool, "false for a change of first rank without a change of any input"]
+
+
+class PriceDisagreement(NamedTuple):
+    """A price of one model at one provider that sources state differently, and what each says."""
+
+    model_id: Annotated[str, "published.models"]
+    provider: Annotated[str, "who asks it: openrouter, openai, groq, ..."]
+    provider_name: Annotated[str, "what that provider calls the model, lower case, without a path of its own"]
+    offer_id: Annotated[str | None, "published.offers, where it is offered here"]
+    price: Annotated[str, "price_in_usd_per_mtok, price_out_..., price_cache_read_... or price_cache_write_..."]
+    lowest_usd_per_mtok: Annotated[float, "least that a source says"]
+    highest_usd_per_mtok: Annotated[float, "most that a source says"]
+    ratio: Annotated[float | None, "highest to lowest; null where the lowest is zero"]
+    used_usd_per_mtok: Annotated[float | None, "what the offer uses"]
+    used_source: Annotated[str | None, "source:record_id the offer's prices are from"]
+    usd_per_mtok_by_source: Annotated[dict[str, float], "what each says; 'outcomes' is what own calls reported"]
+    observed_at_by_source: Annotated[dict[str, dt.datetime], "when each said it"]
+    records: Annotated[tuple[str, ...], "source:record_id of each"]
 
 
 class Observation(NamedTuple):
@@ -437,6 +458,12 @@ TABLES: tuple[Table, ...] = (
     Table("profiles", Profile, ("profile",), ("profile",)),
     Table("signals", Signal, (), ("model_id", "signal", "source", "record_id", "metric")),
     Table("changes", Change, (), ("kind", "model_id", "offer_id", "effort", "profile")),
+    Table(
+        "price_disagreements",
+        PriceDisagreement,
+        ("provider", "provider_name", "price"),
+        ("provider", "provider_name", "price"),
+    ),
     Table(
         "observations",
         Observation,

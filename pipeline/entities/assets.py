@@ -177,6 +177,11 @@ class Refreshed:
 
     def metadata(self, table: str, pages: dict[str, Path]) -> dict[str, Any]:
         """What the asset's page shows of a table."""
+    def weights(self) -> dict[str, list[float]]:
+        """Match weights of the pairs compared, by what became of them."""
+        rows = pair_rows(self.linked).select("match_reason", "match_weight")
+        return {reason: part["match_weight"].to_list() for (reason,), part in rows.group_by("match_reason")}  # type: ignore[misc]
+
         if table == "model_records":
             reasons = self.made.model_records.group_by("match_reason").len().sort("match_reason")
             fresh = review.newly_linked(self.made.model_records, self.before) if self.before else []
@@ -190,7 +195,14 @@ class Refreshed:
             }
         if table == "models":
             several = self.made.models.filter(pl.col("sources").list.len() > 1).height
-            return {"models_in_several_sources": several}
+            ignored = self.made.dates_to_come
+            return {
+                "models_in_several_sources": several,
+                "release_dates_to_come_ignored": len(ignored),
+                "first_dates_ignored": dg.MetadataValue.md(
+                    "\n".join(f"- {line}" for line in ignored[: review.SHOWN]) or "none"
+                ),
+            }
         if table == "pairs":
             return {
                 "pairs_compared": self.linked.compared,
@@ -198,9 +210,9 @@ class Refreshed:
                 "links_refused_by_a_constraint": len(self.linked.clusters.refused),
                 "match_weights": dg.MetadataValue.md(review.distribution(self.linked.pairs)),
                 "nearest_to_the_threshold": _near_table(self.linked, self.model),
-                "review_page": dg.MetadataValue.url(pages["review"].as_uri()),
-                "review_file": dg.MetadataValue.path(str(pages["review"])),
-                "match_weights_chart": dg.MetadataValue.url(pages["match_weights"].as_uri()),
+                # Paths to copy: no browser follows a link from a server to a file.
+                "review_page": dg.MetadataValue.path(pages["review"]),
+                "weights_of_the_comparisons": dg.MetadataValue.path(pages["match_weights"]),
             }
         return {}
 

@@ -113,6 +113,26 @@ def fold(draft: _Draft) -> None:
 _GGUF_FILE = re.compile(r"([^/]+?)(?:-\d{5}-of-\d{5})?\.gguf$")
 
 
+_HOSTED_SPEED = re.compile(r"(?<=instruct)-(turbo|lite|reference)(?=$|-)")
+_POINT_AS_P = re.compile(r"(?<![a-z0-9])([a-z]*\d+)p(\d+)(?![a-z0-9])")
+
+
+def unpack_hosted_name(draft: _Draft) -> None:
+    """`accounts/fireworks/models/llama-v3p1-8b-instruct`, `models/gemini-2.5-pro`, `…-instruct-turbo`: what a provider
+    puts around a name, and how it quantises the weights it serves."""
+    if draft.source not in words_of.HOSTED_SOURCES:
+        return
+    text = re.sub(r"^(?:accounts/[^/]+/)?models/", "", draft.text)
+    text = _POINT_AS_P.sub(r"\1.\2", text)
+    speed = _HOSTED_SPEED.search(text)
+    if speed:
+        text = _HOSTED_SPEED.sub("", text)
+        draft.quantization.append(speed[1])
+    if draft.source in words_of.PRICE_LISTS:
+        text, _, draft.variant = text.partition(":")
+    draft.text = words_of.HOSTED_NAMES.get(text, text)
+
+
 def unpack_local_name(draft: _Draft) -> None:
     """Ollama's `library:tag`, `hf.co/author/repository:quant`, GGUF paths: written out as repositories are."""
     if draft.source != "upstream":
@@ -462,6 +482,7 @@ def read_formats(draft: _Draft) -> None:
 
 STEPS: tuple[Callable[[_Draft], None], ...] = (
     fold,
+    unpack_hosted_name,
     unpack_local_name,
     detach_variant,
     detach_author,

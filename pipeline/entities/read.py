@@ -15,6 +15,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "huggingface": ("huggingface_benchmarks", "huggingface_repositories"),
     "artificial_analysis": ("artificial_analysis_models",),
     "upstream": ("upstream_listings",),
+    "models_dev": ("models_dev_models",),
+    "genai_prices": ("genai_prices_models",),
+    "litellm_prices": ("litellm_prices_models",),
 }
 """Source → the core tables its records are read from by `warehouse/sql/entity/records_<source>.sql`."""
 

@@ -14,13 +14,18 @@ import polars as pl
 
 from pipeline import settings
 from pipeline.entities import read
+from pipeline.entities import vocabulary as words_of
 from pipeline.resources import BuildDatabase
 from pipeline.sources.assets import load_sources
 from pipeline.sources.load import load
 from pipeline.sources.payloads import PayloadStore
 from warehouse.connect import open_writer
 
-LINKED_SOURCES = ("openrouter", "lmsys_arena", "huggingface", "artificial_analysis")
+LINKED_SOURCES = {
+    **{source: source for source in ("openrouter", "lmsys_arena", "huggingface", "artificial_analysis")},
+    **dict.fromkeys(sorted(words_of.PRICE_LISTS), "rivals"),
+}
+"""Source → the folder of its recordings."""
 
 _MONTH_IN_NAME = re.compile(r"(20\d\d)-(\d\d)")
 
@@ -29,8 +34,8 @@ def records_until(directory: Path, until: dt.date) -> pl.DataFrame:
     """Records of the payload files below `directory` whose names carry no month after `until`."""
     with tempfile.TemporaryDirectory() as held:
         root = Path(held) / "recordings"
-        for source in LINKED_SOURCES:
-            for file in sorted((directory / source).rglob("*")):
+        for folder in sorted(set(LINKED_SOURCES.values())):
+            for file in sorted((directory / folder).rglob("*")):
                 inside = file.relative_to(directory)
                 months = [(int(year), int(month)) for year, month in _MONTH_IN_NAME.findall(str(inside))]
                 if file.is_file() and all(month <= (until.year, until.month) for month in months):

@@ -18,7 +18,14 @@ from pipeline.entities import vocabulary as words_of
 from pipeline.entities.linkage import Linkage
 from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord
 
-SOURCE_ORDER = ("openrouter", "huggingface", "artificial_analysis", "lmsys_arena", "upstream")
+SOURCE_ORDER = (
+    "openrouter",
+    "huggingface",
+    "artificial_analysis",
+    "lmsys_arena",
+    "upstream",
+    *sorted(words_of.PRICE_LISTS),
+)
 """Whose name a model takes, first one first."""
 
 POLARS_TYPES: dict[str, Any] = {
@@ -57,6 +64,8 @@ class EntityTables:
     model_aliases: pl.DataFrame
     changes: pl.DataFrame
     """All changes ever recorded, this refresh's at the end."""
+    dates_to_come: tuple[str, ...] = ()
+    """Release dates that were ignored because they have not come yet, as 'source:record_id states 2028-05-24'."""
 
 
 def build(
@@ -87,7 +96,8 @@ def build(
     record_rows = _record_rows(linked, clusters, identified.model_ids)
     model_of = {(row["source"], row["record_id"].lower()): row["model_id"] for row in record_rows}
     alias_rows: list[dict[str, Any]] = []
-    model_rows = [_model_row(identified.model_ids[cluster], held) for cluster, held in clusters.items()]
+    today = changed_at.date()
+    model_rows = [_model_row(identified.model_ids[cluster], held, today) for cluster, held in clusters.items()]
     for mover in moving.to_dicts():
         target = model_of.get(("openrouter", (mover["alias_target"] or "").lower()))
         is_resolved = target is not None
@@ -116,6 +126,12 @@ def build(
         models=pl.DataFrame(model_rows, schema=schema_of(Model, ("offer_count",))).sort("model_id"),
         model_aliases=_unambiguous(alias_rows),
         changes=pl.DataFrame([change._asdict() for change in changes], schema=CHANGES_SCHEMA),
+        dates_to_come=tuple(
+            f"{row['source']}:{row['record_id']} states {day}"
+            for row in rows
+            for day in (_day(row["date"]), row["released_on"])
+            if day is not None and day > today
+        ),
     )
 
 
@@ -137,6 +153,8 @@ def _proposed_id(held: list[dict[str, Any]]) -> str:
     if first["source"] in ("lmsys_arena", "artificial_analysis", "upstream"):
         author = ""
         rest = name.partition(":")[2] if first["source"] == "upstream" else name
+    elif first["source"] in words_of.PRICE_LISTS:
+        author, rest = "", rest.partition(":")[0]
     vendor = next((row["vendor"] for row in held if row["vendor"]), "") or first["family_vendor"]
     if slash and vendor not in words_of.VENDOR_SPELLINGS:
         vendor = identity.slug(author)
@@ -196,7 +214,7 @@ def _record_rows(
     return rows
 
 
-def _model_row(model_id: str, held: list[dict[str, Any]]) -> dict[str, Any]:
+def _model_row(model_id: str, held: list[dict[str, Any]], today: dt.date) -> dict[str, Any]:
     first = held[0]
 
     def known(column: str) -> Any:
@@ -206,8 +224,10 @@ def _model_row(model_id: str, held: list[dict[str, Any]]) -> dict[str, Any]:
     params = [row["params_b"] for row in held if row["params_b"] is not None]
     listed = [row["released_on"] for row in held if row["released_on"] and row["quantization"] == ""]
     seen = [row["first_seen_on"] for row in held if row["first_seen_on"]]
-    stated = next((row["date"] for row in held if row["date"] and "?" not in row["date"]), None)
-    released = _day(stated) or (min(listed) if listed else (min(seen) if seen else None))
+    stated = [day for row in held if (day := _day(row["date"]))]
+    # What has not come yet is no release: a day written the other way round, or a slip of the source.
+    of_age = [[day for day in days if day <= today] for days in (stated[:1], listed, seen)]
+    released = next((min(days) for days in of_age if days), None)
     kinds = [row["kind"] for row in held if row["kind"] not in (None, "batch", "alias", "expired")]
     return {
         "model_id": model_id,
@@ -299,7 +319,8 @@ def _names(
     found = []
     for row in record_rows:
         record_id = row["record_id"].lower()
-        if record_id.startswith("~"):
+        # What a price list calls a model is its provider's name for it, and no better than that of the upstream itself.
+        if record_id.startswith("~") or row["source"] in words_of.PRICE_LISTS:
             continue
         found.append({"alias": record_id, "model_id": row["model_id"], "kind": "record"})
         if row["source"] == "upstream":

@@ -281,3 +281,19 @@ LOCAL_NAMES: dict[str, dict[str, str]] = {
 }
 """What a local server's short tag stands for, by its library: size tag → the repository it was made from.
 `deepseek-r1:14b` is a distilled Qwen, not DeepSeek R1."""
+
+PRICE_LISTS = frozenset({"models_dev", "genai_prices", "litellm_prices"})
+"""Sources that repeat the names under which providers serve models: they follow the others, and anchor nothing."""
+
+HOSTED_SOURCES = PRICE_LISTS | {"upstream"}
+"""Sources whose names are those of a provider's API."""
+
+HOSTED_NAMES: dict[str, str] = {
+    "llama-3.3-70b-versatile": "llama-3.3-70b-instruct",
+    "llama-3.1-70b-versatile": "llama-3.1-70b-instruct",
+    "llama-3.1-8b-instant": "llama-3.1-8b-instruct",
+    "llama3-70b-8192": "meta-llama-3-70b-instruct",
+    "llama3-8b-8192": "meta-llama-3-8b-instruct",
+    "mixtral-8x7b-32768": "mixtral-8x7b-instruct-v0.1",
+}
+"""Names that one provider made up for weights that others serve under their own."""

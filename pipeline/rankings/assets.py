@@ -59,6 +59,38 @@ def load_profiles(environment: Mapping[str, str] | None = None) -> tuple[Profile
 
 _MEANINGS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "evidence": (
+    "provider_prices": (
+        ("source", "VARCHAR", "the price list"),
+        ("record_id", "VARCHAR", "published.model_records"),
+        ("model_id", "VARCHAR", "published.models"),
+        ("provider", "VARCHAR", "who asks the price, canonical"),
+        ("provider_model", "VARCHAR", "what that provider calls it"),
+        ("provider_name", "VARCHAR", "the same in lower case and without the provider's path"),
+        ("effort", "VARCHAR", "effort that the name states"),
+        ("variant", "VARCHAR", "marketplace variant that the name states"),
+        ("name", "VARCHAR", "name for people"),
+        ("kind", "VARCHAR", "as the list states it"),
+        ("price_in_usd_per_mtok", "DOUBLE", "prompt tokens"),
+        ("price_out_usd_per_mtok", "DOUBLE", "completion tokens"),
+        ("price_cache_read_usd_per_mtok", "DOUBLE", "prompt tokens read from a cache"),
+        ("price_cache_write_usd_per_mtok", "DOUBLE", "prompt tokens written to a cache"),
+        ("price_reasoning_usd_per_mtok", "DOUBLE", "reasoning tokens, where they cost other than completion"),
+        ("price_request_usd", "DOUBLE", "each request"),
+        ("price_image_usd", "DOUBLE", "each input image"),
+        ("price_tiers_json", "VARCHAR", "as published.offers holds them"),
+        ("context_tokens", "BIGINT", "longest prompt, or prompt and completion together: lists differ"),
+        ("max_output_tokens", "BIGINT", "longest completion"),
+        ("input_modalities", "VARCHAR[]", "text, image, audio, video, file"),
+        ("supports_tools", "BOOLEAN", "function calling"),
+        ("supports_json_schema", "BOOLEAN", "structured output"),
+        ("supports_reasoning", "BOOLEAN", "whether it thinks"),
+        ("supported_efforts", "VARCHAR[]", "efforts it takes, where the list says"),
+        ("released_on", "DATE", "release date"),
+        ("ends_on", "DATE", "announced last day"),
+        ("knowledge_cutoff", "VARCHAR", "as stated"),
+        ("is_open_weights", "BOOLEAN", "whether the weights can be downloaded"),
+        ("observed_at", "TIMESTAMP", "when the list was seen"),
+    ),
         ("model_id", "VARCHAR", "published.models"),
         ("effort", "VARCHAR", "effort the record's name states, or the table's own"),
         ("metric", "VARCHAR", "what was measured"),
@@ -134,18 +166,35 @@ def _counted(connection: duckdb.DuckDBPyConnection, name: str, by: str | None = 
     name="offers",
     specs=[
         _spec(
+        _spec(
+            "provider_prices",
+            "What each price list says that a provider asks for a model, with the model it was linked to.",
+            [*_LINKED, *_core("models_dev_models", "genai_prices_models", "litellm_prices_models")],
+            {"duckdb", "sql"},
+        ),
             "offers",
             "Every way to call a model: listings and what local servers hold, with prices, limits and abilities.",
-            [*_LINKED, *_core("openrouter_listings", "openrouter_endpoints", "upstream_listings")],
+            [
+                *_LINKED,
+                *_core("openrouter_listings", "openrouter_endpoints", "upstream_listings", "outcomes"),
+                _key("provider_prices"),
+            ],
             {"duckdb", "sql"},
-        )
+        ),
+        _spec(
+            "price_disagreements",
+            "Prices of one model at one provider that sources state differently, and what each says.",
+            [_key("provider_prices"), _key("offers"), *_core("openrouter_listings")],
+            {"duckdb", "sql"},
+        ),
     ],
 )
-def offers(build: BuildDatabase, clock: Clock) -> dg.MaterializeResult[Any]:
-    """Fill `ranking.offers`."""
+def offers(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResult[Any]]:
+    """Fill `ranking.provider_prices`, `ranking.offers` and `ranking.price_disagreements`."""
     with build.writing() as connection:
         tables.make_offers(connection, clock.now())
-        return dg.MaterializeResult(metadata=_counted(connection, "offers", "kind"))
+        for name, by in (("provider_prices", "provider"), ("offers", "kind"), ("price_disagreements", "price")):
+            yield dg.MaterializeResult(asset_key=_key(name), metadata=_counted(connection, name, by))
 
 
 @dg.multi_asset(

@@ -5,10 +5,12 @@ Pure. An offer that may not be used by default (free tiers, hosts that train on 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -16,7 +18,7 @@ from pipeline.rankings import efforts, speed
 from pipeline.rankings.efforts import DEFAULT
 from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, WORTH_IN_CALLS, OwnAttempts, OwnCalls
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "offer_id": pl.String,
     "model_id": pl.String,
     "effort": pl.String,
@@ -36,6 +38,15 @@ SCHEMA = {
     "price_out_usd_per_mtok": pl.Float64,
     "price_reasoning_usd_per_mtok": pl.Float64,
     "price_request_usd": pl.Float64,
+    "price_tiers": pl.List(
+        pl.Struct(
+            {
+                "min_prompt_tokens": pl.Int64,
+                "price_in_usd_per_mtok": pl.Float64,
+                "price_out_usd_per_mtok": pl.Float64,
+            }
+        )
+    ),
     "context_tokens": pl.Int64,
 }
 
@@ -71,6 +82,22 @@ class CallableOffer:
     """How much older than the listing the endpoint's latency, throughput and uptime are."""
     is_host: bool = False
     """Asks for one host of a marketplace, by its tag."""
+    price_tiers_json: str | None = None
+    """As `published.offers` holds it."""
+
+    @property
+    def price_tiers(self) -> list[dict[str, Any]] | None:
+        """Prices of whole calls from a prompt length on, shortest first; None where length makes no difference."""
+        return json.loads(self.price_tiers_json) if self.price_tiers_json else None
+
+    def prices_for(self, prompt_tokens: int) -> tuple[float | None, float | None]:
+        """Prompt and completion price, in USD per million tokens, of a call with so long a prompt."""
+        reached = [tier for tier in self.price_tiers or () if tier["min_prompt_tokens"] <= prompt_tokens]
+        tier = reached[-1] if reached else {}
+        return (
+            tier.get("price_in_usd_per_mtok", self.price_in_usd_per_mtok),
+            tier.get("price_out_usd_per_mtok", self.price_out_usd_per_mtok),
+        )
 
     @property
     def gives_prompts_away(self) -> bool:
@@ -207,5 +234,6 @@ def _row(
         offer.price_out_usd_per_mtok,
         offer.price_reasoning_usd_per_mtok,
         offer.price_request_usd,
+        offer.price_tiers,
         offer.context_tokens,
     )

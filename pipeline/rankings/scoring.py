@@ -30,24 +30,30 @@ def candidates(calls: pl.DataFrame, call: TypicalCall) -> pl.DataFrame:
     `lost_ms` and `lost_usd` of the unanswered ones that come before it on average; null where an input is.
     """
     thinking = pl.col("thinking_tokens") * call.thinking
-    price_thinking = pl.coalesce("price_reasoning_usd_per_mtok", "price_out_usd_per_mtok")
+    price_in, price_out = _price("price_in_usd_per_mtok", call), _price("price_out_usd_per_mtok", call)
+    price_thinking = pl.coalesce(pl.col("price_reasoning_usd_per_mtok"), price_out)
     # Of n calls that are made until one is answered, n - 1 are not: 1 / reliability - 1 on average. Each is waited for
     # until it fails, and hosts that bill what they have read before they fail are not rare enough to call it free.
     failures = 1.0 / pl.col("reliability").clip(LEAST_SUCCESS, 1.0) - 1.0
     return calls.with_columns(
         lost_ms=failures * pl.col("failed_call_ms"),
-        lost_usd=failures * call.prompt_tokens * pl.col("price_in_usd_per_mtok") / 1e6,
+        lost_usd=failures * call.prompt_tokens * price_in / 1e6,
         latency_ms=(pl.col("latency_first_token_ms") + thinking / pl.col("throughput_tokens_per_s") * 1000)
         * pl.col("first_content_ratio")
         + call.answer_tokens / pl.col("throughput_tokens_per_s") * 1000,
         cost_in_usd_per_call=(
-            call.prompt_tokens * pl.col("price_in_usd_per_mtok")
-            + call.answer_tokens * pl.col("price_out_usd_per_mtok")
-            + thinking * price_thinking
+            call.prompt_tokens * price_in + call.answer_tokens * price_out + thinking * price_thinking
         )
         / 1e6
         + pl.col("price_request_usd").fill_null(0.0),
     )
+
+
+def _price(column: str, call: TypicalCall) -> pl.Expr:
+    """The price in force at the call's prompt length: that of the last tier it reaches, where the tier names it."""
+    reached = pl.element().struct.field("min_prompt_tokens") <= call.prompt_tokens
+    tier = pl.col("price_tiers").list.eval(pl.element().filter(reached)).list.last()
+    return pl.coalesce(tier.struct.field(column), pl.col(column))
 
 
 def rank(calls: pl.DataFrame, profiles: Sequence[Profile], call: TypicalCall) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,19 @@ SCHEMA: dict[str, pl.DataType] = {column.name: _TYPES[column.sql_type] for colum
 
 _ENOUGH_PAIRS = 10
 
+
+@dataclass(frozen=True)
+class Listing:
+    """Where an offer's facts come from: source and record of the listing, of its prices and of its window, and when."""
+
+    record: tuple[str, str]
+    observed_at: object
+    priced_by: tuple[str, str]
+    priced_at: object
+    sized_by: tuple[str, str]
+    sized_at: object
+
+
 _SPEED_METRICS = {
     "latency_first_token_ms": ("latency", "ms"),
     "latency_first_answer_ms": ("latency", "ms"),
@@ -36,7 +50,7 @@ def build(
     evidence: Sequence[Evidence],
     quality_metrics: frozenset[str],
     offers: Iterable[CallableOffer],
-    listings: Mapping[str, tuple[str, str, object]],
+    listings: Mapping[str, Listing],
     configurations: Mapping[str, Sequence[Configured]],
     own_calls: Mapping[tuple[str, str | None], OwnCalls],
     own_calls_at: Mapping[tuple[str, str | None], object],
@@ -45,7 +59,7 @@ def build(
 ) -> pl.DataFrame:
     """Rows of `published.signals`.
 
-    `quality_metrics` are the columns that quality is estimated from; `listings` gives each offer's source, record and
+    `quality_metrics` are the columns that quality is estimated from; `listings` gives each offer's records and
     time of observation.
     """
     rows: list[tuple[object, ...]] = []
@@ -72,13 +86,13 @@ def build(
         source = (item.source, item.record_id, metric, item.value, item.observed_at)
         rows.append((item.model_id, None, effort, signal, value, unit, basis, *source))
     for offer in offers:
-        source_name, record_id, observed_at = listings[offer.offer_id]
-        record = (source_name, record_id)
+        listing = listings[offer.offer_id]
+        record, observed_at, priced_by = listing.record, listing.observed_at, listing.priced_by
         base = (offer.model_id, offer.offer_id)
         for effort, configured in asked_for(offer, configurations.get(offer.model_id, ())):
             thinking = configured.thinking_tokens * MEDIUM.thinking
             rows.extend(
-                (*base, effort, "cost", value, "usd_per_call", "listed", *record, metric, price, observed_at)
+                (*base, effort, "cost", value, "usd_per_call", "listed", *priced_by, metric, price, listing.priced_at)
                 for metric, price, value in _costs(offer, thinking)
             )
             rows.extend(
@@ -97,9 +111,8 @@ def build(
                 rows.append((*base, effort, "latency", seen_ms, "ms", "outcomes", *own_record, seen_ms, at))
         if offer.context_tokens is not None:
             tokens = float(offer.context_tokens)
-            rows.append(
-                (*base, None, "context", tokens, "tokens", "listed", *record, "context_tokens", tokens, observed_at)
-            )
+            stated = (*listing.sized_by, "context_tokens", tokens, listing.sized_at)
+            rows.append((*base, None, "context", tokens, "tokens", "listed", *stated))
         for signal, listed, metric, unit in (
             ("latency", offer.latency_ms, "latency_p50_ms", "ms"),
             ("throughput", offer.throughput_tokens_per_s, "throughput_p50_tokens_per_s", "tokens_per_s"),
@@ -132,7 +145,7 @@ def _reliabilities(
 
 def _costs(offer: CallableOffer, thinking_tokens: float) -> list[tuple[str, float | None, float]]:
     """Metric, its value, and its share of a medium call's cost. The shares add up to the cost in the ranking."""
-    price_in, price_out = offer.price_in_usd_per_mtok, offer.price_out_usd_per_mtok
+    price_in, price_out = offer.prices_for(MEDIUM.prompt_tokens)
     if offer.is_local:
         return [("is_local", 1.0, 0.0)]
     if price_in is None or price_out is None:

@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.rankings.calls import CallableOffer, Configured
 from pipeline.rankings.configurations import Evidence, ModelFacts
 from pipeline.rankings.profile import Profile
+from pipeline.rankings.signals import Listing
 from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnAttempts, OwnCalls
 from warehouse import sql
 from warehouse.connect import DatabaseError, open_reader
@@ -32,8 +33,8 @@ class Offers:
     """Callable offers and where each is listed."""
 
     offers: list[CallableOffer]
-    listings: dict[str, tuple[str, str, dt.datetime]]
-    """Source, record and time of observation, by offer."""
+    listings: dict[str, Listing]
+    """By offer."""
 
 
 PUBLISHED = frozenset(table.name for table in TABLES)
@@ -46,8 +47,10 @@ def contract_table(name: str) -> Table:
 
 
 def make_offers(connection: duckdb.DuckDBPyConnection, now: dt.datetime) -> None:
-    """Fill `ranking.offers` as of `now` (UTC)."""
+    """Fill `ranking.provider_prices`, `ranking.offers` as of `now` (UTC), and `ranking.price_disagreements`."""
+    connection.execute(sql.statement("ranking", "provider_prices"))
     connection.execute(sql.statement("ranking", "offers"), {"now": now})
+    connection.execute(sql.statement("ranking", "price_disagreements"))
 
 
 def make_evidence(connection: duckdb.DuckDBPyConnection) -> None:
@@ -127,7 +130,13 @@ def read_offers(connection: duckdb.DuckDBPyConnection) -> Offers:
     rows = connection.execute(sql.statement("ranking", "read_offers")).fetchall()
     width = len(CallableOffer.__dataclass_fields__)
     offers = [CallableOffer(*(_frozen(value) for value in row[:width])) for row in rows]
-    return Offers(offers, {row[0]: (row[width], row[width + 1], row[width + 2]) for row in rows})
+    listings = {}
+    for row in rows:
+        (listed, at), (priced, priced_at), (sized, sized_at) = (
+            (row[i : i + 2], row[i + 2]) for i in (width, width + 3, width + 6)
+        )
+        listings[row[0]] = Listing(listed, at, priced, priced_at, sized, sized_at)
+    return Offers(offers, listings)
 
 
 def read_own_calls(

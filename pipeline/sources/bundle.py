@@ -18,7 +18,7 @@ import polars as pl
 from pipeline.resources import BuildDatabase
 from pipeline.settings import load as load_settings
 from pipeline.sources.assets import load_sources
-from pipeline.sources.load import LOADS, NO_SNAPSHOT, SNAPSHOT, load
+from pipeline.sources.load import LOADS, NO_SNAPSHOT, QUARANTINE, SNAPSHOT, load
 from pipeline.sources.payloads import PayloadStore, dated
 from pipeline.sources.source import OBSERVATIONS, Source
 
@@ -47,6 +47,9 @@ _LICENCES = """\
 - **OpenRouter**: catalogue and endpoint facts from [OpenRouter](https://openrouter.ai).
 - **Hugging Face Hub**: facts about repositories from [huggingface.co](https://huggingface.co); those on popular ones
   were gathered by llmfit (MIT). Licences named in the tables are the models' own, as the Hub states them.
+- **Price lists**: [models.dev](https://models.dev), [genai-prices](https://github.com/pydantic/genai-prices) by
+  Pydantic and [LiteLLM's model map](https://github.com/BerriAI/litellm) by BerriAI, each under the MIT licence. Changed
+  here: reduced to prices, limits and abilities at the providers in `pipeline/sources/providers.py`, at one scale.
 """
 
 
@@ -102,6 +105,9 @@ def _frames(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> dic
             known.append(table.observe(frame.cast(dict(table.schema))))
     loads = connection.sql("FROM core.source_loads ORDER BY source, payload").pl().cast(dict(LOADS))
     frames["source_loads"] = loads.with_columns(pl.lit(None, pl.String).alias("problem"))
+    # The refused rows themselves may hold prose: which they were, and why, is enough.
+    refused = connection.sql("FROM core.quarantine ORDER BY ALL").pl().cast(dict(QUARANTINE))
+    frames["quarantine"] = refused.with_columns(pl.lit("null").alias("row_json"))
     history = connection.sql(f"SELECT {', '.join(OBSERVATIONS)} FROM core.observations").pl().cast(dict(OBSERVATIONS))
     key = ["source", "record_id", "metric", "scope", "observed_at"]
     frames["observations"] = (

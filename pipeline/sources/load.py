@@ -134,6 +134,7 @@ def prepare(
             observed.append(table.observe(frame))
     if bundled and snapshot is not None:
         _run(connection, "source_loads", pl.DataFrame(bundled, schema=LOADS), chosen, names, source.name)
+        _run(connection, "quarantine", _bundled_refused(snapshot, source, chosen), chosen, names, source.name)
         observed.append(_bundled_history(snapshot, source))
         append(connection, pl.concat(observed).with_columns(pl.lit("bundled").alias("origin")))
     connection.execute("COMMIT")
@@ -406,6 +407,15 @@ def _bundled_frame(snapshot: Path | None, table: Table, payloads: Sequence[str])
         frame = frame.filter(pl.col(table.payload_column).is_in(list(payloads)))
     absent = [pl.lit(None, kind).alias(name) for name, kind in table.schema.items() if name not in frame.columns]
     return frame.with_columns(absent).cast(dict(table.schema)).select(list(table.schema))  # type: ignore[arg-type]
+
+
+def _bundled_refused(snapshot: Path, source: Source, payloads: Sequence[str]) -> pl.DataFrame:
+    """Rows that were refused when the bundle was made: what `rows_quarantined` of its loads counts."""
+    path = snapshot / "quarantine.parquet"
+    if not path.exists():
+        return pl.DataFrame(schema=QUARANTINE)
+    frame = pl.read_parquet(path).filter((pl.col("source") == source.name) & pl.col("payload").is_in(list(payloads)))
+    return frame.select([pl.col(name).cast(kind) for name, kind in QUARANTINE.items()])
 
 
 def _bundled_history(snapshot: Path, source: Source) -> pl.DataFrame:

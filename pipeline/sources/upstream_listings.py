@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.settings import Settings
-from pipeline.sources import values
+from pipeline.sources import providers, values
 from pipeline.sources.source import Parsed, Payload, PayloadRefusedError, Schema, Sighting, Source, Table
 from pipeline.sources.values import BadValueError
 from warehouse import upstreams
@@ -26,6 +26,7 @@ LISTINGS: Schema = {
     "upstream_model": pl.String,
     "kind": pl.String,
     "is_local": pl.Boolean,
+    "provider": pl.String,
     "owned_by": pl.String,
     "context_tokens": pl.Int64,
     "size_bytes": pl.Int64,
@@ -38,7 +39,7 @@ LISTINGS: Schema = {
 }
 
 
-def _model(entry: object, upstream: str, kind: str, is_local: bool) -> dict[str, Any]:
+def _model(entry: object, upstream: str, kind: str, is_local: bool, provider: str | None) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise BadValueError(f"the entry is a {type(entry).__name__}")
     details = values.mapping(entry.get("details"))
@@ -57,6 +58,7 @@ def _model(entry: object, upstream: str, kind: str, is_local: bool) -> dict[str,
         "upstream_model": values.required_text(entry.get("id") or entry.get("model") or entry.get("name"), "id"),
         "kind": kind,
         "is_local": is_local,
+        "provider": provider,
         "owned_by": values.text(entry.get("owned_by")),
         "context_tokens": next((found for found in map(values.count, windows) if found), None),
         "size_bytes": values.count(entry.get("size") or meta.get("size")) or None,
@@ -68,8 +70,10 @@ def _model(entry: object, upstream: str, kind: str, is_local: bool) -> dict[str,
     }
 
 
-def parse_listing(body: bytes, sighting: Sighting, *, kind: str, is_local: bool) -> Parsed:
+def parse_listing(body: bytes, sighting: Sighting, *, kind: str, is_local: bool, provider: str | None = None) -> Parsed:
     """Models that the upstream `sighting.scope` lists. A server with no model yet is no error.
+
+    `provider` is whose API it is, as price lists know it.
 
     Raises `PayloadRefusedError`.
     """
@@ -81,7 +85,7 @@ def parse_listing(body: bytes, sighting: Sighting, *, kind: str, is_local: bool)
         raise PayloadRefusedError("expected a list of models under 'data' or 'models'")
     rows, refused = values.rows(
         listed,
-        partial(_model, upstream=sighting.scope, kind=kind, is_local=is_local),
+        partial(_model, upstream=sighting.scope, kind=kind, is_local=is_local, provider=provider),
         key=lambda row: row["upstream_model"],
     )
     frame = pl.DataFrame([{**row, "observed_at": sighting.observed_at} for row in rows], schema=dict(LISTINGS))
@@ -105,9 +109,10 @@ def _payload(upstream: Upstream) -> Payload:
         del settings
         return None if upstream.is_usable(os.environ) else f"{upstream.api_key_env} is not set"
 
+    provider = None if upstream.is_local else providers.of_address(upstream.base_url)
     return Payload(
         name=upstream.name,
-        parse=partial(parse_listing, kind=upstream.kind, is_local=upstream.is_local),
+        parse=partial(parse_listing, kind=upstream.kind, is_local=upstream.is_local, provider=provider),
         tables=("upstream_listings",),
         addresses=(address(upstream),),
         headers=headers,

@@ -65,6 +65,18 @@ def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
+def test_a_release_to_come_is_not_published(build: Path) -> None:
+    """A listing dated ahead of the clock: the date is ignored, and said to be."""
+    with open_writer(build) as connection:
+        connection.execute("UPDATE core.openrouter_listings SET created_at = TIMESTAMP '2028-05-24'")
+    result = refresh(build)
+
+    assert rows(build, "SELECT count(*) FROM entity.models WHERE released_on > DATE '2026-08-22'") == [(0,)]
+    metadata = result.asset_materializations_for_node("entities")
+    (models,) = [m.metadata for m in metadata if m.asset_key.path[-1] == "models"]
+    assert "openrouter:openai/gpt-4.1 states 2028-05-24" in str(models["first_dates_ignored"].value)
+
+
 def test_records_become_models_with_aliases(build: Path) -> None:
     """Batch and dated names join; the moving alias leads to its target's model; a router stays alone."""
     result = refresh(build)
@@ -133,9 +145,12 @@ def test_every_asset_says_what_it_holds(build: Path) -> None:
 
     assert set(seen) == {f"entity/{table}" for table in DESCRIPTIONS}
     assert all("dagster/row_count" in metadata for metadata in seen.values())
-    review = Path(str(seen["entity/pairs"]["review_file"].value))
-    assert "Nearest to the threshold" in review.read_text(encoding="utf-8")
-    assert str(seen["entity/pairs"]["match_weights_chart"].value).startswith("file://")
+    pairs = seen["entity/pairs"]
+    assert "Nearest to the threshold" in Path(str(pairs["review_page"].value)).read_text(encoding="utf-8")
+    assert "data:image/svg+xml" in str(pairs["match_weights"].value)
+    assert "](https://openrouter.ai/openai/" in str(pairs["links_to_review"].value)
+    # No browser follows a link from a server to a file.
+    assert [name for one in seen.values() for name, value in one.items() if "file://" in str(value.value)] == []
 
 
 def test_a_pin_that_names_nobody_is_a_failed_check(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,6 +155,22 @@ def test_local_names_read_as_the_repository_they_were_made_from(local: str, repo
     assert identity(repository, "huggingface") == identity(local, "upstream")
 
 
+@pytest.mark.parametrize(
+    ("hosted", "repository"),
+    [
+        ("accounts/fireworks/models/llama-v3p1-8b-instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("accounts/fireworks/models/deepseek-v3p1", "deepseek-ai/DeepSeek-V3.1"),
+        ("models/gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("llama-3.3-70b-versatile", "meta-llama/Llama-3.3-70B-Instruct"),
+        ("qwen/qwen3-coder:free", "Qwen/Qwen3-Coder"),
+    ],
+)
+def test_what_a_provider_puts_around_a_name_is_no_part_of_it(hosted: str, repository: str) -> None:
+    """Paths, a point written as p, the host's own quantisation and made-up names lead to the weights."""
+    assert identity(hosted, "litellm_prices") == identity(repository, "openrouter")
+
+
 def test_ollamas_text_tag_is_the_base_model() -> None:
     """`-text-` tags are not instructed."""
     assert parse("llama3.1:8b-text-q4_0", "upstream").stage == "base"

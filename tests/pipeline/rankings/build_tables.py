@@ -20,7 +20,16 @@ _PRICES = (
     "price_cache_write_usd_per_mtok DOUBLE, price_request_usd DOUBLE, price_image_usd DOUBLE"
 )
 
+_PRICE_LIST = (
+    f"listed_id VARCHAR, provider VARCHAR, provider_model VARCHAR, name VARCHAR, kind VARCHAR, {_PRICES}, "
+    "price_reasoning_usd_per_mtok DOUBLE, price_tiers_json VARCHAR, context_tokens BIGINT, max_output_tokens BIGINT, "
+    "input_modalities VARCHAR[], supports_tools BOOLEAN, supports_json_schema BOOLEAN, supports_reasoning BOOLEAN, "
+    "supported_efforts VARCHAR[], released_on DATE, ends_on DATE, knowledge_cutoff VARCHAR, is_open_weights BOOLEAN, "
+    "observed_at TIMESTAMP"
+)
+
 COLUMNS: dict[str, str] = {
+    **dict.fromkeys(("core.models_dev_models", "core.genai_prices_models", "core.litellm_prices_models"), _PRICE_LIST),
     "core.openrouter_listings": (
         "openrouter_id VARCHAR, canonical_slug VARCHAR, hugging_face_id VARCHAR, name VARCHAR, vendor VARCHAR, "
         "created_at TIMESTAMP, kind VARCHAR, variant VARCHAR, alias_target VARCHAR, context_tokens BIGINT, "
@@ -35,8 +44,8 @@ COLUMNS: dict[str, str] = {
     "core.openrouter_endpoints": (
         "openrouter_id VARCHAR, canonical_slug VARCHAR, host_name VARCHAR, host_tag VARCHAR, quantization VARCHAR, "
         f"context_tokens BIGINT, max_output_tokens BIGINT, max_prompt_tokens BIGINT, {_PRICES}, "
-        "price_tiers_json VARCHAR, discount DOUBLE, supported_parameters VARCHAR[], status INTEGER, uptime_percent_last_30m DOUBLE, "
-        "uptime_percent_last_1d DOUBLE, latency_p50_ms DOUBLE, latency_p90_ms DOUBLE, "
+        "price_tiers_json VARCHAR, discount DOUBLE, supported_parameters VARCHAR[], status INTEGER, "
+        "uptime_percent_last_30m DOUBLE, uptime_percent_last_1d DOUBLE, latency_p50_ms DOUBLE, latency_p90_ms DOUBLE, "
         "throughput_p50_tokens_per_s DOUBLE, throughput_p90_tokens_per_s DOUBLE, may_train_on_prompts BOOLEAN, "
         "supports_implicit_caching BOOLEAN, observed_at TIMESTAMP"
     ),
@@ -72,7 +81,7 @@ COLUMNS: dict[str, str] = {
         "context_tokens BIGINT, openrouter_id VARCHAR, huggingface_id VARCHAR, observed_at TIMESTAMP"
     ),
     "core.upstream_listings": (
-        "upstream VARCHAR, upstream_model VARCHAR, kind VARCHAR, is_local BOOLEAN, owned_by VARCHAR, "
+        "upstream VARCHAR, upstream_model VARCHAR, kind VARCHAR, is_local BOOLEAN, provider VARCHAR, owned_by VARCHAR, "
         "context_tokens BIGINT, size_bytes BIGINT, quantization VARCHAR, family VARCHAR, parameter_size VARCHAR, "
         "digest VARCHAR, modified_at TIMESTAMP, observed_at TIMESTAMP"
     ),

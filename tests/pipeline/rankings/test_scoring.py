@@ -38,6 +38,7 @@ def candidate(offer_id: str = "a", **changed: object) -> dict[str, object]:
         "price_out_usd_per_mtok": 2.0,
         "price_reasoning_usd_per_mtok": None,
         "price_request_usd": None,
+        "price_tiers": None,
         "context_tokens": 131_072,
     }
     return {**row, **changed}

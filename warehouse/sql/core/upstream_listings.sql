@@ -13,6 +13,7 @@ SELECT
     upstream_model::VARCHAR AS upstream_model,
     kind::VARCHAR AS kind,
     is_local::BOOLEAN AS is_local,
+    provider::VARCHAR AS provider,
     owned_by::VARCHAR AS owned_by,
     context_tokens::BIGINT AS context_tokens,
     size_bytes::BIGINT AS size_bytes,
@@ -30,6 +31,7 @@ COMMENT ON COLUMN core.upstream_listings.upstream IS 'row of upstreams.toml';
 COMMENT ON COLUMN core.upstream_listings.upstream_model IS 'name to call it by';
 COMMENT ON COLUMN core.upstream_listings.kind IS 'kind of the upstream';
 COMMENT ON COLUMN core.upstream_listings.is_local IS 'a server of the user''s own';
+COMMENT ON COLUMN core.upstream_listings.provider IS 'whose API it is, as price lists know it; null for others';
 COMMENT ON COLUMN core.upstream_listings.owned_by IS 'as listed';
 COMMENT ON COLUMN core.upstream_listings.context_tokens IS 'window as listed';
 COMMENT ON COLUMN core.upstream_listings.size_bytes IS 'size of the weights';

@@ -22,3 +22,6 @@ CREATE OR REPLACE MACRO overlap(from1, to1, from2, to2) AS
 CREATE OR REPLACE MACRO spans_overlap(spans1, spans2) AS
   coalesce(list_bool_or(list_transform(spans1,
     lambda a: list_bool_or(list_transform(spans2, lambda b: a[1] <= b[2] AND b[1] <= a[2])))), false);
+
+-- Price lists repeat the names under which providers serve models: they follow the other sources and anchor nothing.
+CREATE OR REPLACE MACRO is_price_list(source) AS source IN ('models_dev', 'genai_prices', 'litellm_prices');

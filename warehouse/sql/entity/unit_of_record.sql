@@ -9,7 +9,7 @@ FROM settled_stages;
 
 CREATE OR REPLACE TABLE anchors AS
 SELECT DISTINCT signature, vendor AS anchor FROM signed
-WHERE vendor <> '' AND NOT is_garbage AND (
+WHERE vendor <> '' AND NOT is_garbage AND NOT is_price_list(source) AND (
   source <> 'huggingface' OR (is_official AND quantization = '' AND family_vendor IN ('', vendor)));
 
 INSERT INTO anchors
@@ -39,7 +39,7 @@ owned AS (
       WHEN signed.source <> 'huggingface' THEN CASE
         WHEN list_contains(anchors, family_vendor) THEN family_vendor
         WHEN len(anchors) = 1 THEN anchors[1]
-        WHEN signed.source = 'upstream' AND only_author IS NOT NULL THEN only_author
+        WHEN (signed.source = 'upstream' OR is_price_list(signed.source)) AND only_author IS NOT NULL THEN only_author
         ELSE family_vendor END
       WHEN list_contains(anchors, family_vendor) AND family_vendor <> ''
         AND (quantization <> '' OR is_mirror OR is_reuploader) THEN family_vendor

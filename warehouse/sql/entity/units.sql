@@ -2,9 +2,9 @@
 CREATE OR REPLACE TABLE units AS
 SELECT *,
   -- how many dated checkpoints share everything but the date: an undated alias of several is none of them
-  count(DISTINCT date_m) OVER (PARTITION BY core, version, size, context, stage, vendor) AS dated_siblings,
+  count(DISTINCT date_m) FILTER (NOT is_priced_only) OVER (PARTITION BY core, version, size, context, stage, vendor) AS dated_siblings,
   -- a family of one size need not state it
-  count(DISTINCT nullif(size, '')) OVER (PARTITION BY core, version, vendor) AS sized_siblings,
+  count(DISTINCT nullif(size, '')) FILTER (NOT is_priced_only) OVER (PARTITION BY core, version, vendor) AS sized_siblings,
   -- a catalogue lists the released model, so a name without "preview" means that one
   bool_or(preview = '' AND NOT is_display_only) OVER (PARTITION BY core, version, size, context) AS is_released
 FROM (SELECT
@@ -20,7 +20,7 @@ FROM (SELECT
   any_value(date) AS date, any_value(date_y) AS date_y, any_value(date_m) AS date_m, any_value(date_d) AS date_d,
   any_value(stage) AS stage, any_value(preview) AS preview,
   CASE WHEN unit_key LIKE 'pinned|%' THEN any_value(vendor) ELSE regexp_extract(unit_key, '[^|]*$') END AS vendor,
-  bool_or(source <> 'huggingface' OR (is_official AND quantization = '')) AS is_anchor,
+  bool_or((source <> 'huggingface' AND NOT is_price_list(source)) OR (is_official AND quantization = '')) AS is_anchor,
   bool_or(is_garbage) AS is_garbage,
   median(params_b) AS params_b,
   -- the day of the listing is nearer to the release than what others note later
@@ -32,7 +32,8 @@ FROM (SELECT
   bool_or(source = 'artificial_analysis') AS in_artificial_analysis,
   list_sort(list([first_seen_on, last_seen_on]) FILTER (source = 'lmsys_arena' AND effort = '')) AS arena_spans,
   min(vendor) FILTER (source = 'huggingface' AND is_official) AS hub_author,
-  bool_and(source IN ('lmsys_arena', 'upstream')) AS is_display_only,
+  bool_and(source IN ('lmsys_arena', 'upstream') OR is_price_list(source)) AS is_display_only,
+  bool_and(is_price_list(source)) AS is_priced_only,
   list_sort(list_distinct(list_concat(list(concat(source, ':', lower(record_id))), flatten(list(refs))))) AS keys,
   coalesce(len(flatten(list(refs))), 0) > 0 AS has_refs,
   bool_or(is_only_author) AS is_only_author,

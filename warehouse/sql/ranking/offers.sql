@@ -1,5 +1,6 @@
 -- One row per way to call a model: OpenRouter's listings, the hosts behind each, and the models that other upstreams
--- list. A null price stays null: it is unknown, not zero. Local servers cost nothing.
+-- list, priced by the lists or by what they report. A null price stays null: it is unknown, not zero. Local servers cost
+-- nothing.
 CREATE OR REPLACE TABLE ranking.offers AS
 WITH
 host_policy AS (
@@ -122,31 +123,176 @@ hosts AS (
         ORDER BY abs(host.status), host.price_out_usd_per_mtok, host.price_in_usd_per_mtok, host.context_tokens DESC
     ) = 1
 ),
-upstreams AS (
+called AS (
+    -- What other upstreams list. Price lists write a provider's names without the path it may put before them.
     SELECT
+        listing.*,
         listing.upstream || ':' || listing.upstream_model AS offer_id,
+        regexp_replace(lower(listing.upstream_model), '^(accounts/[^/]+/)?models/', '') AS provider_name,
         record.model_id,
-        listing.upstream,
-        listing.upstream_model,
+        record.effort,
         record.variant,
-        coalesce(listing.quantization, record.quantization) AS quantization,
-        model.kind,
-        false AS is_free,
-        listing.is_local,
-        CASE WHEN listing.is_local THEN false END AS may_train_on_prompts,
-        CASE WHEN listing.is_local THEN 0.0 END AS price_in_usd_per_mtok,
-        CASE WHEN listing.is_local THEN 0.0 END AS price_out_usd_per_mtok,
-        CASE WHEN listing.is_local THEN 'upstream:' || listing.upstream || ':' || listing.upstream_model
-        END AS price_source,
-        CASE WHEN listing.is_local THEN listing.observed_at END AS price_observed_at,
-        listing.context_tokens,
-        'upstream' AS source,
-        listing.upstream || ':' || listing.upstream_model AS record_id,
-        listing.observed_at
+        coalesce(listing.quantization, record.quantization) AS stated_quantization,
+        model.kind AS model_kind
     FROM core.upstream_listings AS listing
     JOIN entity.model_records AS record
         ON record.source = 'upstream' AND record.record_id = listing.upstream || ':' || listing.upstream_model
     JOIN entity.models AS model ON model.model_id = record.model_id
+),
+by_name AS (
+    SELECT called.offer_id, true AS is_by_name, price.*
+    FROM called
+    JOIN ranking.provider_prices AS price USING (provider, provider_name)
+),
+by_model AS (
+    -- Another name of the same provider for the same model, run the same way: a dated twin, an alias.
+    SELECT called.offer_id, false AS is_by_name, price.*
+    FROM called
+    JOIN ranking.provider_prices AS price USING (provider, model_id)
+    WHERE price.effort IS NOT DISTINCT FROM called.effort AND price.variant IS NOT DISTINCT FROM called.variant
+),
+told AS (
+    SELECT
+        *,
+        -- What was seen a month before the rest has no say against it.
+        observed_at >= max(observed_at) OVER (PARTITION BY offer_id) - INTERVAL 30 DAY AS is_current,
+        CASE source WHEN 'models_dev' THEN 1 WHEN 'litellm_prices' THEN 2 ELSE 3 END AS detail
+    FROM (FROM by_name UNION ALL BY NAME FROM by_model WHERE offer_id NOT IN (SELECT offer_id FROM by_name))
+),
+voted AS (
+    SELECT
+        *,
+        count(DISTINCT source) OVER (
+            PARTITION BY offer_id, is_current, price_in_usd_per_mtok, price_out_usd_per_mtok
+        ) AS agreeing
+    FROM told
+    WHERE price_in_usd_per_mtok IS NOT NULL
+),
+believed AS (
+    -- The price that most lists agree upon, the newest of them where they do not.
+    FROM voted
+    QUALIFY row_number() OVER (
+        PARTITION BY offer_id ORDER BY is_current DESC, agreeing DESC, observed_at DESC, detail, record_id
+    ) = 1
+),
+limits AS (
+    -- models.dev states the whole window, LiteLLM the longest prompt: the more detailed list first.
+    SELECT
+        offer_id,
+        first(source || ':' || record_id ORDER BY detail, record_id)
+            FILTER (context_tokens IS NOT NULL) AS limits_source,
+        first(context_tokens ORDER BY detail, record_id) FILTER (context_tokens IS NOT NULL) AS context_tokens,
+        first(max_output_tokens ORDER BY detail, record_id) FILTER (max_output_tokens IS NOT NULL) AS max_output_tokens,
+        first(input_modalities ORDER BY detail, record_id) FILTER (len(input_modalities) > 0) AS input_modalities,
+        first(supports_tools ORDER BY detail, record_id) FILTER (supports_tools IS NOT NULL) AS supports_tools,
+        first(supports_json_schema ORDER BY detail, record_id)
+            FILTER (supports_json_schema IS NOT NULL) AS supports_json_schema,
+        first(supported_efforts ORDER BY detail, record_id) FILTER (len(supported_efforts) > 0) AS supported_efforts,
+        min(ends_on) FILTER (ends_on >= CAST($now AS DATE)) AS ends_on
+    FROM told
+    GROUP BY offer_id
+),
+shape AS (
+    -- How a model's prices stand to each other, for an upstream that reports costs and is in no list.
+    SELECT model_id, median(price_in_usd_per_mtok) AS price_in, median(price_out_usd_per_mtok) AS price_out
+    FROM openrouter
+    WHERE kind = 'chat' AND variant IS NULL AND price_in_usd_per_mtok > 0
+    GROUP BY model_id
+),
+expected AS (
+    SELECT
+        called.offer_id,
+        coalesce(believed.price_in_usd_per_mtok, shape.price_in) AS price_in,
+        coalesce(believed.price_out_usd_per_mtok, shape.price_out) AS price_out,
+        coalesce(believed.price_cache_read_usd_per_mtok, believed.price_in_usd_per_mtok, shape.price_in) AS price_cached,
+        coalesce(believed.price_request_usd, 0) AS price_request_usd,
+        -- Longer prompts have another price, and say nothing about this one.
+        coalesce(CAST(believed.price_tiers_json -> '$[0].min_prompt_tokens' AS BIGINT), 9223372036854775807)
+            AS shortest_long_prompt
+    FROM called
+    LEFT JOIN believed USING (offer_id)
+    LEFT JOIN shape ON shape.model_id = called.model_id
+    WHERE NOT called.is_local
+),
+reported AS (
+    -- What an upstream says that calls cost, against what they would have: it wins over any list.
+    SELECT
+        offer_id,
+        sum(call.cost_usd) / sum(
+            (
+                (call.prompt_tokens - coalesce(call.cached_tokens, 0)) * expected.price_in
+                + coalesce(call.cached_tokens, 0) * expected.price_cached
+                + call.completion_tokens * expected.price_out
+            ) / 1e6 + expected.price_request_usd
+        ) AS factor,
+        max(call."at") AS last_at
+    FROM core.outcomes AS call
+    JOIN expected USING (offer_id)
+    WHERE
+        call.cost_is_reported AND call.cost_usd > 0 AND call.prompt_tokens > 0
+        AND call.completion_tokens IS NOT NULL AND call.prompt_tokens < expected.shortest_long_prompt
+        AND call."at" >= CAST($now AS TIMESTAMP) - INTERVAL 30 DAY
+        AND expected.price_in IS NOT NULL AND expected.price_out IS NOT NULL
+    GROUP BY offer_id
+    HAVING factor IS NOT NULL AND abs(factor - 1) > 0.02
+),
+upstreams AS (
+    SELECT
+        called.offer_id,
+        called.model_id,
+        called.upstream,
+        called.upstream_model,
+        called.variant,
+        called.stated_quantization AS quantization,
+        called.model_kind AS kind,
+        false AS is_free,
+        called.is_local,
+        CASE WHEN called.is_local THEN false END AS may_train_on_prompts,
+        CASE
+            WHEN called.is_local THEN 0.0
+            WHEN reported.factor IS NOT NULL THEN expected.price_in * reported.factor
+            ELSE believed.price_in_usd_per_mtok
+        END AS price_in_usd_per_mtok,
+        CASE
+            WHEN called.is_local THEN 0.0
+            WHEN reported.factor IS NOT NULL THEN expected.price_out * reported.factor
+            ELSE believed.price_out_usd_per_mtok
+        END AS price_out_usd_per_mtok,
+        believed.price_cache_read_usd_per_mtok * coalesce(reported.factor, 1) AS price_cache_read_usd_per_mtok,
+        believed.price_cache_write_usd_per_mtok * coalesce(reported.factor, 1) AS price_cache_write_usd_per_mtok,
+        believed.price_reasoning_usd_per_mtok * coalesce(reported.factor, 1) AS price_reasoning_usd_per_mtok,
+        believed.price_request_usd,
+        believed.price_image_usd,
+        CASE WHEN reported.factor IS NULL THEN believed.price_tiers_json END AS price_tiers_json,
+        CASE
+            WHEN called.is_local THEN 'upstream:' || called.offer_id
+            WHEN reported.factor IS NOT NULL THEN 'outcomes:' || called.offer_id
+            ELSE believed.source || ':' || believed.record_id
+        END AS price_source,
+        CASE
+            WHEN called.is_local THEN called.observed_at
+            WHEN reported.factor IS NOT NULL THEN reported.last_at
+            ELSE believed.observed_at
+        END AS price_observed_at,
+        coalesce(called.context_tokens, limits.context_tokens) AS context_tokens,
+        limits.max_output_tokens,
+        CASE WHEN called.context_tokens IS NULL OR limits.max_output_tokens IS NOT NULL THEN limits.limits_source
+        END AS limits_source,
+        limits.input_modalities,
+        limits.supports_tools AS known_tools,
+        limits.supports_json_schema AS known_json_schema,
+        -- A list of efforts says that one can be asked for; that a model thinks does not.
+        CASE WHEN limits.supported_efforts IS NOT NULL THEN true END AS known_efforts,
+        limits.supported_efforts,
+        limits.ends_on AS expires_on,
+        'upstream' AS source,
+        called.offer_id AS record_id,
+        called.observed_at
+    FROM called
+    LEFT JOIN believed USING (offer_id)
+    LEFT JOIN limits USING (offer_id)
+    LEFT JOIN expected USING (offer_id)
+    LEFT JOIN reported USING (offer_id)
 ),
 listed AS (
     SELECT * FROM openrouter
@@ -192,13 +338,16 @@ SELECT
     listed.price_observed_at,
     listed.context_tokens,
     listed.max_output_tokens,
+    listed.limits_source,
     coalesce(listed.input_modalities, []) AS input_modalities,
-    list_contains(listed.supported_parameters, 'tools') AS supports_tools,
-    list_contains(listed.supported_parameters, 'structured_outputs') AS supports_json_schema,
+    coalesce(list_contains(listed.supported_parameters, 'tools'), listed.known_tools) AS supports_tools,
+    coalesce(list_contains(listed.supported_parameters, 'structured_outputs'), listed.known_json_schema)
+        AS supports_json_schema,
     list_contains(listed.supported_parameters, 'response_format') AS supports_json_mode,
     list_contains(listed.input_modalities, 'image') AS supports_vision,
     list_contains(listed.input_modalities, 'audio') AS supports_audio,
-    list_has_any(listed.supported_parameters, ['reasoning', 'reasoning_effort']) AS supports_reasoning,
+    coalesce(list_has_any(listed.supported_parameters, ['reasoning', 'reasoning_effort']), listed.known_efforts)
+        AS supports_reasoning,
     listed.reasoning_is_mandatory,
     coalesce(listed.supported_efforts, []) AS supported_efforts,
     listed.default_effort,
