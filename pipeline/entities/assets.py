@@ -6,6 +6,7 @@ belongs to `linkage.py`, what the rows hold to `tables.py`.
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
+from pipeline import pictures, plots
 from pipeline.entities import cases, linkage, pins, read, review, tables
 from pipeline.resources import BuildDatabase, Clock
 from warehouse.connect import locations
@@ -175,13 +177,13 @@ class Refreshed:
             "changes": self.made.changes,
         }
 
-    def metadata(self, table: str, pages: dict[str, Path]) -> dict[str, Any]:
-        """What the asset's page shows of a table."""
     def weights(self) -> dict[str, list[float]]:
         """Match weights of the pairs compared, by what became of them."""
         rows = pair_rows(self.linked).select("match_reason", "match_weight")
-        return {reason: part["match_weight"].to_list() for (reason,), part in rows.group_by("match_reason")}  # type: ignore[misc]
+        return {reason: part["match_weight"].to_list() for (reason,), part in rows.group_by("match_reason")}
 
+    def metadata(self, table: str, pages: dict[str, Path]) -> dict[str, Any]:
+        """What the asset's page shows of a table."""
         if table == "model_records":
             reasons = self.made.model_records.group_by("match_reason").len().sort("match_reason")
             fresh = review.newly_linked(self.made.model_records, self.before) if self.before else []
@@ -208,7 +210,10 @@ class Refreshed:
                 "pairs_compared": self.linked.compared,
                 "links_used": len(self.linked.clusters.used),
                 "links_refused_by_a_constraint": len(self.linked.clusters.refused),
-                "match_weights": dg.MetadataValue.md(review.distribution(self.linked.pairs)),
+                **pictures.shown("match_weights", partial(plots.match_weights, self.weights()), locations().reports),
+                "links_to_review": dg.MetadataValue.md(
+                    review.links_to_review(self.linked, self.model.threshold_match_probability)
+                ),
                 "nearest_to_the_threshold": _near_table(self.linked, self.model),
                 # Paths to copy: no browser follows a link from a server to a file.
                 "review_page": dg.MetadataValue.path(pages["review"]),

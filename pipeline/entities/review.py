@@ -13,29 +13,13 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
 from pipeline.entities import linkage
 
 SHOWN = 20
-
-
-def distribution(pairs: pl.DataFrame) -> str:
-    """Scored pairs by match weight, as a Markdown table with bars."""
-    if pairs.is_empty():
-        return "No pair was compared."
-    counted = (
-        pairs.with_columns(from_bits=(pl.col("match_weight") / 4).floor().cast(pl.Int64) * 4)
-        .group_by("from_bits")
-        .len()
-        .sort("from_bits")
-    )
-    most = max(counted["len"].to_list())
-    lines = ["| match weight (bits) | pairs | |", "|---:|---:|---|"]
-    for bits, count in counted.iter_rows():
-        lines.append(f"| {bits} to {bits + 4} | {count} | {'█' * max(1, round(24 * count / most))} |")
-    return "\n".join(lines)
 
 
 def nearest(linked: linkage.Linkage, threshold: float, count: int = SHOWN) -> pl.DataFrame:
@@ -64,6 +48,36 @@ def nearest(linked: linkage.Linkage, threshold: float, count: int = SHOWN) -> pl
     if not rows:
         return pl.DataFrame()
     return pl.DataFrame(rows).sort("distance", "left", "right").head(count)
+
+
+PAGES = {
+    "openrouter": "https://openrouter.ai/{}",
+    "huggingface": "https://huggingface.co/{}",
+}
+"""Where a source shows a record to people, by its id."""
+
+
+def links_to_review(linked: linkage.Linkage, threshold: float, count: int = SHOWN) -> str:
+    """What `nearest` says as Markdown, each record with its page at the source, and what to do about a wrong one."""
+    rows = nearest(linked, threshold, count)
+    if rows.is_empty():
+        return "No pair was compared."
+    lines = ["| | record | record | probability | speaks for and against (bits) |", "|---|---|---|---:|---|"]
+    for row in rows.to_dicts():
+        verdict = "linked" if row["is_linked"] else "apart"
+        lines.append(
+            f"| {verdict} | {_page(row['left'])} | {_page(row['right'])} | {row['match_probability']:.3f} "
+            f"| {row['strongest']} |"
+        )
+    return "\n".join(
+        [*lines, "", "Wrong? Put a pin into `pipeline/entities/pins.toml`. More: `orchestrator why RECORD RECORD`."]
+    )
+
+
+def _page(record: str) -> str:
+    source, _, record_id = record.partition(":")
+    text = record.replace("|", "\\|")
+    return f"[{text}]({PAGES[source].format(quote(record_id))})" if source in PAGES else text
 
 
 def alone_by_source(model_records: pl.DataFrame) -> str:

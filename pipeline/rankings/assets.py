@@ -13,7 +13,8 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from pipeline.rankings import estimates, plots, profile, quality, signals, tables
+from pipeline import pictures, plots
+from pipeline.rankings import estimates, profile, quality, signals, tables
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
 from pipeline.resources import BuildDatabase, Clock
@@ -58,7 +59,6 @@ def load_profiles(environment: Mapping[str, str] | None = None) -> tuple[Profile
 
 
 _MEANINGS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "evidence": (
     "provider_prices": (
         ("source", "VARCHAR", "the price list"),
         ("record_id", "VARCHAR", "published.model_records"),
@@ -91,6 +91,7 @@ _MEANINGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("is_open_weights", "BOOLEAN", "whether the weights can be downloaded"),
         ("observed_at", "TIMESTAMP", "when the list was seen"),
     ),
+    "evidence": (
         ("model_id", "VARCHAR", "published.models"),
         ("effort", "VARCHAR", "effort the record's name states, or the table's own"),
         ("metric", "VARCHAR", "what was measured"),
@@ -166,12 +167,12 @@ def _counted(connection: duckdb.DuckDBPyConnection, name: str, by: str | None = 
     name="offers",
     specs=[
         _spec(
-        _spec(
             "provider_prices",
             "What each price list says that a provider asks for a model, with the model it was linked to.",
             [*_LINKED, *_core("models_dev_models", "genai_prices_models", "litellm_prices_models")],
             {"duckdb", "sql"},
         ),
+        _spec(
             "offers",
             "Every way to call a model: listings and what local servers hold, with prices, limits and abilities.",
             [
@@ -234,9 +235,23 @@ def evidence(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResul
         tables.make_evidence(connection)
         yield dg.MaterializeResult(asset_key=_key("evidence"), metadata=_counted(connection, "evidence", "source"))
         tables.make_own_calls(connection, clock.now())
-        yield dg.MaterializeResult(asset_key=_key("own_calls"), metadata=_counted(connection, "own_calls"))
+        yield dg.MaterializeResult(asset_key=_key("own_calls"), metadata=_own_calls(connection))
         tables.make_own_attempts(connection, clock.now())
         yield dg.MaterializeResult(asset_key=_key("own_attempts"), metadata=_counted(connection, "own_attempts"))
+
+
+def _own_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Row count, and how long the proxy's calls waited for their first content, by upstream."""
+    waits: dict[str, list[float]] = {}
+    query = (
+        "SELECT upstream, first_content_ms FROM core.outcomes WHERE outcome = 'answered' AND first_content_ms > 0 "
+        "ORDER BY ALL"
+    )
+    for upstream, first_content_ms in connection.execute(query).fetchall():
+        waits.setdefault(upstream, []).append(first_content_ms)
+    title = "Time to the first content of answered calls"
+    draw = partial(plots.times, waits, title=title, beside="attempts")
+    return {**_counted(connection, "own_calls"), **pictures.shown("first_content", draw, locations().reports)}
 
 
 @dg.multi_asset(
@@ -365,7 +380,7 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
             "dagster/row_count": medium.height,
             "offers_that_collect_prompts": left_out,
             **top,
-            **pictures(medium.filter(pl.col("profile") == default), before, locations().reports),
+            **drawn(medium.filter(pl.col("profile") == default), before, locations().reports),
         },
     )
     yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
@@ -395,15 +410,8 @@ def pareto(build: BuildDatabase) -> dg.MaterializeResult[Any]:
                 "WHERE profiles.is_default AND is_undominated IS NOT NULL ORDER BY rank"
             ).fetchall()
         ]
-    file = locations().reports / "pareto.svg"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(plots.pareto(places, plots.FULL), encoding="utf-8")
     return dg.MaterializeResult(
-        metadata={
-            **metadata,
-            "pareto": dg.MetadataValue.md(plots.inline(plots.pareto(places, plots.PREVIEW), "pareto")),
-            "pareto_large": dg.MetadataValue.path(file),
-        }
+        metadata={**metadata, **pictures.shown("pareto", partial(plots.pareto, places), locations().reports)}
     )
 
 
@@ -448,7 +456,7 @@ def label(offer_id: str, effort: str | None) -> str:
     return " ".join(part for part in (offer_id.removeprefix("openrouter:"), effort) if part)
 
 
-def pictures(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> dict[str, Any]:
+def drawn(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> dict[str, Any]:
     """Plots of a profile: a small one for the asset's page, and the path of a large one below `reports`."""
     rows = list(ranked.iter_rows(named=True))
     choices = [
@@ -463,20 +471,12 @@ def pictures(ranked: pl.DataFrame, before: Mapping[str, int], reports: Path) -> 
         if row["quality"] is not None and row["latency_ms"] is not None
     ]
     now = {label(row["offer_id"], row["effort"]): row["rank"] for row in rows}
-    drawn = {
+    plotted = {
         "quality_and_cost": partial(plots.quality_and_cost, choices),
         "rank_moves": partial(plots.rank_moves, before, now),
         "latencies": partial(plots.latencies, choices),
     }
-    reports.mkdir(parents=True, exist_ok=True)
-    metadata: dict[str, Any] = {}
-    for name, draw in drawn.items():
-        file = reports / f"{name}.svg"
-        file.write_text(draw(plots.FULL), encoding="utf-8")
-        metadata[name] = dg.MetadataValue.md(plots.inline(draw(plots.PREVIEW), name.replace("_", " ")))
-        # A path to copy: no browser follows a link from a server to a file.
-        metadata[f"{name}_large"] = dg.MetadataValue.path(file)
-    return metadata
+    return {key: value for name, draw in plotted.items() for key, value in pictures.shown(name, draw, reports).items()}
 
 
 def first_rows(ranked: pl.DataFrame, name: str, count: int) -> str:

@@ -87,7 +87,7 @@ def test_the_review_shows_the_nearest_to_the_threshold_first() -> None:
 
     assert near["distance"].is_sorted()
     assert "Kept apart by a constraint" in review.page(linked, 0.9, "today")
-    assert "match weight" in review.distribution(linked.pairs)
+    assert "| linked |" in review.links_to_review(linked, 0.9)
 
 
 def test_newly_linked_records_are_told_from_old_ones() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a ranking as SVG text: quality against cost, moves of rank, spread of times. Pure.
+"""Pictures as SVG text: quality against cost, moves of rank, spread of times and of match weights. Pure.
 
 Small ones go into an asset's metadata, large ones into files; both are the same drawing at another size. What the
 numbers mean is said in the modules that make them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
@@ -251,45 +252,63 @@ def rank_moves(before: Mapping[str, int], now: Mapping[str, int], size: tuple[in
 
 def latencies(choices: Sequence[Choice], size: tuple[int, int]) -> str:
     """How many choices take how long for a typical call, by where the time is known from."""
-    title = "Expected time of a typical call"
-    timed = [choice for choice in choices if choice.latency_ms > 0]
-    if not timed:
-        return _empty(size, title)
-    # Eight bins an octave of ten: 1 s, 1.33 s, 1.78 s, ...
-    bins = [math.floor(8 * math.log10(choice.latency_ms / 1000)) for choice in timed]
-    low, high = min(bins), max(bins) + 1
-    bases = sorted({choice.latency_basis for choice in timed})
-    counts = {
-        basis: [
-            sum(b == at and c.latency_basis == basis for b, c in zip(bins, timed, strict=True))
-            for at in range(low, high)
-        ]
-        for basis in bases
+    found: dict[str, list[float]] = {}
+    for choice in choices:
+        found.setdefault(choice.latency_basis, []).append(choice.latency_ms)
+    return times(found, size, "Expected time of a typical call", "choices ranked")
+
+
+def times(found: Mapping[str, Sequence[float]], size: tuple[int, int], title: str, beside: str) -> str:
+    """How many of each group's times in ms are how long, on a logarithmic scale."""
+    # Eight bins a decade: 1 s, 1.33 s, 1.78 s, ...
+    bins = {
+        group: Counter(math.floor(8 * math.log10(one / 1000)) for one in values if one > 0)
+        for group, values in found.items()
     }
-    tallest = max(sum(counts[basis][at] for basis in bases) for at in range(high - low))
+    marks = {8 * math.log10(s): f"{s:g} s" for s in (0.001, 0.01, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)}
+    return _stacked(bins, size, title, marks, "time", beside)
+
+
+def match_weights(found: Mapping[str, Sequence[float]], size: tuple[int, int]) -> str:
+    """How many pairs that were compared have which match weight in bits, by what became of them."""
+    bins = {verdict: Counter(math.floor(one / 2) for one in values) for verdict, values in found.items()}
+    marks = {bits / 2: f"{bits}" for bits in range(-60, 100, 8)}
+    return _stacked(bins, size, "Match weights of the pairs compared", marks, "match weight (bits)", "pairs")
+
+
+def _stacked(
+    bins: Mapping[str, Mapping[int, int]],
+    size: tuple[int, int],
+    title: str,
+    marks: Mapping[float, str],
+    below: str,
+    beside: str,
+) -> str:
+    """Columns over bins of whole numbers, each group's part in its colour."""
+    filled = {group: counts for group, counts in sorted(bins.items()) if counts}
+    if not filled:
+        return _empty(size, title)
+    low, high = min(map(min, filled.values())), max(map(max, filled.values())) + 1
+    tallest = max(sum(counts.get(at, 0) for counts in filled.values()) for at in range(low, high))
     frame = _Frame(size, title, (low, high), (0, tallest * 1.12))
-    marks = {8 * math.log10(s): f"{s:g} s" for s in (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)}
-    frame.axes(
-        {at: words for at, words in marks.items() if low <= at <= high}, _steps(0, tallest), "time", "choices ranked"
-    )
-    colours = dict(zip(bases, (_PLAIN, _GOOD, _BAD, _FAINT, _INK), strict=False))
+    frame.axes({at: words for at, words in marks.items() if low <= at <= high}, _steps(0, tallest), below, beside)
+    colours = dict(zip(filled, (_PLAIN, _GOOD, _BAD, _FAINT, _INK), strict=False))
     for at in range(low, high):
         base = 0
-        for basis in bases:
-            count = counts[basis][at - low]
-            if count:
+        for group, counts in filled.items():
+            if count := counts.get(at, 0):
                 top, bottom = frame.y(base + count), frame.y(base)
                 frame.add(
                     f'<rect x="{frame.x(at) + 1:g}" y="{top:g}" width="{frame.x(at + 1) - frame.x(at) - 2:.1f}" '
-                    f'height="{bottom - top:.1f}" fill="{colours.get(basis, _INK)}"/>'
+                    f'height="{bottom - top:.1f}" fill="{colours.get(group, _INK)}"/>'
                 )
                 base += count
-    for row, basis in enumerate(bases):
+    for row, group in enumerate(filled):
         frame.add(
-            f'<rect x="{frame.width - 104}" y="{_TOP + 4 + 15 * row}" width="9" height="9" '
-            f'fill="{colours.get(basis, _INK)}"/>'
+            f'<rect x="{frame.width - 124}" y="{_TOP + 4 + 15 * row}" width="9" height="9" '
+            f'fill="{colours.get(group, _INK)}"/>'
         )
-        frame.text(frame.width - 90, _TOP + 12 + 15 * row, basis)
+        frame.text(frame.width - 110, _TOP + 12 + 15 * row, group)
     return frame.done()
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.rankings.plots import (
+from pipeline.plots import (
     FULL,
     PREVIEW,
     Choice,
