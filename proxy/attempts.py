@@ -88,6 +88,8 @@ class Call:
     """What the request's wishes, its key and its session made of it."""
     spent: set[str] = field(default_factory=set)
     """What cannot work in this call any more: keys of breakers, or a vendor."""
+    traceparent: bytes | None = None
+    """Which span of the caller's it belongs to, where traces are kept."""
     key_moves: int = 0
     """Attempts that only tried another key of the same upstream; they do not count as candidates tried."""
 
@@ -110,6 +112,7 @@ class Attempt:
         "cost_usd",
         "dropped",
         "ended",
+        "endpoint",
         "finish_reason",
         "first_byte",
         "first_content",
@@ -153,6 +156,8 @@ class Attempt:
         self.usage: Usage | None = None
         self.cost_usd: float | None = None
         self.finish_reason: str | None = None
+        self.endpoint = call.upstream_endpoint
+        """Which of the upstream's endpoints is called: legacy completions go to those that have them as they came."""
         self.key: UpstreamKey | None = None
         """The one of several keys that the upstream is called with; None where it has one or none."""
         self.dropped: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from proxy import tracing
 from proxy.breaker import BreakerRule, Breakers
 from proxy.call_log import CallLog
 from proxy.client import AiohttpTransport, Transport
@@ -61,6 +62,7 @@ class Runtime:
             OutcomeLog(self.decision_files, f"proxy-{os.getpid()}", clock) if settings.keep_decisions else None
         )
         self.call_log = CallLog()
+        self.traces = tracing.load(environment, clock)
         self.scorer = Scorer.load()
         self.decisions = Decisions(clock, self.metrics, lasting=self.lasting)
         self.accounts = self._accounts()
@@ -182,4 +184,6 @@ class Runtime:
             await self.feedback.close()
             if self.lasting is not None:
                 await self.lasting.close()
+            if self.traces is not None:
+                await asyncio.to_thread(self.traces.close)
             self.call_log.flush()

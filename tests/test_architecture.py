@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "splink": ("pipeline/entities/",),
     "numpy": ("proxy/difficulty/", "pipeline/rankings/", "pipeline/entities/"),
     "aiohttp": ("proxy/client.py", "proxy/guard.py"),
+    "opentelemetry": ("proxy/tracing.py",),
     "dotenv": ("warehouse/environment.py",),
 }
 

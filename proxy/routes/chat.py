@@ -100,6 +100,8 @@ class ChatRoute:
         try:
             data = await read_body(headers, receive, runtime.settings.max_body_bytes)
             call = self._call(request_id, headers, data, started)
+            if runtime.traces is not None:
+                call.traceparent = headers.get(b"traceparent")
             self._lookout.add(client)
             if call.plan is not None and call.plan.key is not None:
                 await self._reserve(call, call.plan)
@@ -269,6 +271,8 @@ class ChatRoute:
             runtime.decisions.note(call.request_id, call)
             if runtime.shadow is not None:
                 runtime.shadow.consider(call)
+            if runtime.traces is not None:
+                runtime.traces.record(call, status, call.traceparent)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
         if call is not None:
