@@ -113,7 +113,7 @@ def fold(draft: _Draft) -> None:
 _GGUF_FILE = re.compile(r"([^/]+?)(?:-\d{5}-of-\d{5})?\.gguf$")
 
 
-_HOSTED_SPEED = re.compile(r"(?<=instruct)-(turbo|lite|reference)(?=$|-)")
+_HOSTED_SPEED = re.compile(r"(?:(?<=instruct)-(?:turbo|lite|reference)|-tput)(?=$|-)")
 _POINT_AS_P = re.compile(r"(?<![a-z0-9])([a-z]*\d+)p(\d+)(?![a-z0-9])")
 
 
@@ -127,7 +127,7 @@ def unpack_hosted_name(draft: _Draft) -> None:
     speed = _HOSTED_SPEED.search(text)
     if speed:
         text = _HOSTED_SPEED.sub("", text)
-        draft.quantization.append(speed[1])
+        draft.quantization.append(speed[0].removeprefix("-"))
     if draft.source in words_of.PRICE_LISTS:
         text, _, draft.variant = text.partition(":")
     draft.text = words_of.HOSTED_NAMES.get(text, text)

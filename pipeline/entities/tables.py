@@ -150,6 +150,8 @@ def _proposed_id(held: list[dict[str, Any]]) -> str:
     if first["source"] == "openrouter":
         name = name.lstrip("~").partition(":")[0]
     author, slash, rest = name.rpartition("/")
+    if first["source"] in words_of.HOSTED_SOURCES:
+        name = re.sub(r"(^|:)(?:accounts/[^/]+/)?models/", r"\1", name)
     if first["source"] in ("lmsys_arena", "artificial_analysis", "upstream"):
         author = ""
         rest = name.partition(":")[2] if first["source"] == "upstream" else name
@@ -276,6 +278,7 @@ def _kind(held: list[dict[str, Any]], kinds: list[str]) -> str:
     if listed:
         return str(listed[0])
     stated = [_KIND_OF_MODALITY[word] for word in held[0]["modality"].split(" ") if word in _KIND_OF_MODALITY]
+    stated += [words_of.KIND_OF_FAMILY[word] for word in held[0]["words"].split(" ") if word in words_of.KIND_OF_FAMILY]
     if stated:
         return stated[0]
     if held[0]["stage"] == "base":

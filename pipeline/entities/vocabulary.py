@@ -297,3 +297,15 @@ HOSTED_NAMES: dict[str, str] = {
     "mixtral-8x7b-32768": "mixtral-8x7b-instruct-v0.1",
 }
 """Names that one provider made up for weights that others serve under their own."""
+
+KIND_OF_FAMILY: dict[str, str] = {
+    "whisper": "audio",
+    "dall": "image",
+    "imagen": "image",
+    "flux": "image",
+    "veo": "video",
+    "sora": "video",
+    "davinci": "base",
+    "babbage": "base",
+}
+"""Family word → what the model can do, where that is not to chat and nothing else in the name says so."""

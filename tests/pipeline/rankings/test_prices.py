@@ -111,6 +111,25 @@ def test_a_list_of_long_ago_has_no_say_against_a_new_one(world: duckdb.DuckDBPyC
     assert offer(world, "vendor:mid-1")["price_source"] == "litellm_prices:openai/mid-1"
 
 
+def test_where_every_list_says_another_price_the_marketplace_decides(world: duckdb.DuckDBPyConnection) -> None:
+    """The model is listed at 0.4 USD: a list that says 0.5 is nearer than one that says 30, though that is newer."""
+    upstream(world, "swift-1", "acme/swift")
+    price(world, "models_dev", "swift-1", "acme/swift", 0.2, 0.5, observed_at=NOW - dt.timedelta(days=1))
+    price(world, "litellm_prices", "swift-1", "acme/swift", 9.0, 30.0)
+
+    assert offer(world, "vendor:swift-1")["price_source"] == "models_dev:openai/swift-1"
+
+
+def test_a_list_knows_that_a_model_does_not_chat(world: duckdb.DuckDBPyConnection) -> None:
+    """Nothing in a name says that it draws; the list that has it by that name does."""
+    upstream(world, "mid-brush", "bolt/mid")
+    price(world, "litellm_prices", "mid-brush", "bolt/mid", 1.0, 3.0, kind="image")
+
+    made = offer(world, "vendor:mid-brush")
+
+    assert (made["is_callable"], made["not_callable_reason"]) == (False, "not a chat model: image")
+
+
 def test_another_name_of_the_same_model_is_found_through_linkage(world: duckdb.DuckDBPyConnection) -> None:
     """A dated twin costs what the plain name does, but only at the same provider and the same effort."""
     upstream(world, "mid-1-2026-05-02", "bolt/mid")

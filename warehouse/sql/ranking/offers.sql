@@ -159,20 +159,32 @@ told AS (
         CASE source WHEN 'models_dev' THEN 1 WHEN 'litellm_prices' THEN 2 ELSE 3 END AS detail
     FROM (FROM by_name UNION ALL BY NAME FROM by_model WHERE offer_id NOT IN (SELECT offer_id FROM by_name))
 ),
+shape AS (
+    -- What the marketplace asks for a model: near to it, of two lists; and how prices stand to each other, for an
+    -- upstream that reports costs and is in no list.
+    SELECT model_id, median(price_in_usd_per_mtok) AS price_in, median(price_out_usd_per_mtok) AS price_out
+    FROM openrouter
+    WHERE kind = 'chat' AND variant IS NULL AND price_in_usd_per_mtok > 0
+    GROUP BY model_id
+),
 voted AS (
     SELECT
-        *,
+        told.*,
         count(DISTINCT source) OVER (
             PARTITION BY offer_id, is_current, price_in_usd_per_mtok, price_out_usd_per_mtok
-        ) AS agreeing
+        ) AS agreeing,
+        abs(ln(nullif(price_out_usd_per_mtok, 0) / shape.price_out)) AS distance
     FROM told
+    LEFT JOIN shape USING (model_id)
     WHERE price_in_usd_per_mtok IS NOT NULL
 ),
 believed AS (
-    -- The price that most lists agree upon, the newest of them where they do not.
+    -- The price that most lists agree upon; where each says another, the one nearest to the marketplace's, then the
+    -- newest.
     FROM voted
     QUALIFY row_number() OVER (
-        PARTITION BY offer_id ORDER BY is_current DESC, agreeing DESC, observed_at DESC, detail, record_id
+        PARTITION BY offer_id
+        ORDER BY is_current DESC, agreeing DESC, distance NULLS LAST, observed_at DESC, detail, record_id
     ) = 1
 ),
 limits AS (
@@ -181,6 +193,8 @@ limits AS (
         offer_id,
         first(source || ':' || record_id ORDER BY detail, record_id)
             FILTER (context_tokens IS NOT NULL) AS limits_source,
+        -- What no name and no relative tells: that a provider's model draws or listens.
+        first(kind ORDER BY detail, record_id) FILTER (is_by_name AND kind IS NOT NULL) AS kind,
         first(context_tokens ORDER BY detail, record_id) FILTER (context_tokens IS NOT NULL) AS context_tokens,
         first(max_output_tokens ORDER BY detail, record_id) FILTER (max_output_tokens IS NOT NULL) AS max_output_tokens,
         first(input_modalities ORDER BY detail, record_id) FILTER (len(input_modalities) > 0) AS input_modalities,
@@ -191,13 +205,6 @@ limits AS (
         min(ends_on) FILTER (ends_on >= CAST($now AS DATE)) AS ends_on
     FROM told
     GROUP BY offer_id
-),
-shape AS (
-    -- How a model's prices stand to each other, for an upstream that reports costs and is in no list.
-    SELECT model_id, median(price_in_usd_per_mtok) AS price_in, median(price_out_usd_per_mtok) AS price_out
-    FROM openrouter
-    WHERE kind = 'chat' AND variant IS NULL AND price_in_usd_per_mtok > 0
-    GROUP BY model_id
 ),
 expected AS (
     SELECT
@@ -244,7 +251,7 @@ upstreams AS (
         called.upstream_model,
         called.variant,
         called.stated_quantization AS quantization,
-        called.model_kind AS kind,
+        CASE WHEN called.model_kind = 'chat' THEN coalesce(limits.kind, 'chat') ELSE called.model_kind END AS kind,
         false AS is_free,
         called.is_local,
         CASE WHEN called.is_local THEN false END AS may_train_on_prompts,
