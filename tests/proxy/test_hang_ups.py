@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 AT_ONCE = 63
 PIECE = "word " * 2_000
 PIECES = 2_000
-MOST_IN_FLIGHT_BYTES = 10_000_000
+MOST_IN_FLIGHT_BYTES = 15_000_000
 """What buffers between upstream and client, the kernel's above all, may hold of an answer of 20 MB."""
 
 MOMENTS = {
