@@ -21,11 +21,12 @@ from proxy.causes import Repair, classify, classify_success
 from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
 from proxy.clock import Clock, Limit
 from proxy.costs import cost_usd
-from proxy.dialects import Disqualified
+from proxy.dialects import DIALECTS, Disqualified
 from proxy.errors import AttemptError, BrokenAnswerError, MalformedAnswerError, StalledError
 from proxy.metrics import Metrics
 from proxy.request import ChatRequest
 from proxy.settings import Settings
+from proxy.shapes import Asked
 from proxy.time_limits import Limits, limits
 
 _MOST_ERROR_BYTES = 64 * 1024
@@ -66,6 +67,8 @@ class Asker:
     async def ask(self, attempt: Attempt, repairs: tuple[Repair, ...], request: ChatRequest | None = None) -> Answer:
         """Ask the attempt's candidate; `request` where it is another than the caller's own."""
         call, candidate = attempt.call, attempt.ranked.candidate
+        if call.asked is not None and call.asked.native is not None and request is None:
+            request = self._native(attempt, call.asked)
         request = request or call.request
         plan = call.plan
         if plan is None:
@@ -93,7 +96,7 @@ class Asker:
             first_by = min(attempt.started + limit.first_content_s, call.deadline)
             async with self._clock.timeout_at(first_by) as timer:
                 answer = await self._transport.send(
-                    UpstreamRequest(account.urls[call.upstream_endpoint], headers, prepared.body)
+                    UpstreamRequest(account.urls[attempt.endpoint], headers, prepared.body)
                 )
                 attempt.status = answer.status
                 attempt.upstream_answer = answer
@@ -103,7 +106,7 @@ class Asker:
                     raise RefusedError(cause, answer.status, body)
                 if not request.is_stream:
                     return await self._whole(attempt, answer)
-                found = await self._stream(attempt, answer, limit, timer)
+                found = await self._stream(attempt, request, answer, limit, timer)
                 is_handed_on = True
                 return found
         except TimeoutError as error:
@@ -112,6 +115,17 @@ class Asker:
         finally:
             if answer is not None and not is_handed_on:
                 answer.close()
+
+    def _native(self, attempt: Attempt, asked: Asked) -> ChatRequest | None:
+        """The client's own request, where the upstream has its endpoint. Raises `NotTriedError` where it must have."""
+        account = attempt.ranked.candidate.account
+        dialect = DIALECTS.get(account.dialect) if account is not None else None
+        if dialect is not None and dialect.has_completions:
+            attempt.endpoint = "completions"
+            return asked.native
+        if asked.only_native is not None:
+            raise NotTriedError(asked.only_native)
+        return None
 
     async def _whole(self, attempt: Attempt, answer: UpstreamAnswer) -> Answer:
         body = await answer.read(self._settings.max_answer_bytes)
@@ -133,20 +147,23 @@ class Asker:
             raise MalformedAnswerError("its answer is an error without a word", "nameless_error")
         raise RefusedError(cause, 502 if cause.action != "return" else 400, body)
 
-    async def _stream(self, attempt: Attempt, answer: UpstreamAnswer, limit: Limits, timer: Limit) -> Answer:
+    async def _stream(
+        self, attempt: Attempt, request: ChatRequest, answer: UpstreamAnswer, limit: Limits, timer: Limit
+    ) -> Answer:
         """Hold a stream back until it says something, so that whatever goes wrong before can still fail over."""
         content_type = answer.headers.get("content-type", "")
         if content_type.startswith("application/json"):
             await self._not_a_stream(attempt, answer)
         offer = attempt.ranked.candidate.offer
         scanner = StreamScanner(
-            keeps_usage=attempt.call.request.wants_usage_event,
+            keeps_usage=request.wants_usage_event,
             annotate=lambda data, usage: annotated(data, offer, cost_usd(usage, offer)[0]),
         )
         plan = attempt.call.plan
         if (
             plan is not None
             and plan.routing.on_break == "continue"
+            and attempt.endpoint == "chat"
             and continuation.refusal(attempt.call.request) is None
         ):
             attempt.heard = attempt.heard or continuation.Heard()

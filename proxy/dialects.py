@@ -135,6 +135,8 @@ class Dialect:
     """How it is told the most completion tokens."""
     needs_length: bool = False
     has_developer_role: bool = False
+    has_completions: bool = False
+    """It has the legacy `/completions` beside the chat, for every model. OpenAI's own has it for two old ones only."""
     reasoning: Reasoning = "effort"
     efforts: tuple[str, ...] = ()
     """Efforts it knows, where the offer does not say; empty for all."""
@@ -169,6 +171,7 @@ DIALECTS: dict[str, Dialect] = {
             reasoning="openrouter",
             history=_REASONING_HISTORY,
             keeps_cache_control=True,
+            has_completions=True,
         ),
         Dialect(
             "openai",
@@ -284,6 +287,7 @@ DIALECTS: dict[str, Dialect] = {
             hosts=("api.together.xyz", "api.together.ai"),
             keeps=SAMPLERS,
             lacks=_words(f"{_HINTS_OF_OPENAI} modalities audio web_search_options"),
+            has_completions=True,
         ),
         Dialect(
             "fireworks",
@@ -292,6 +296,7 @@ DIALECTS: dict[str, Dialect] = {
             keeps=SAMPLERS | {"context_length_exceeded_behavior", "reasoning_history"},
             lacks=_words("store service_tier safety_identifier modalities audio verbosity web_search_options"),
             is_strict=True,
+            has_completions=True,
         ),
         Dialect(
             "deepinfra",
@@ -299,6 +304,7 @@ DIALECTS: dict[str, Dialect] = {
             hosts=("api.deepinfra.com",),
             keeps=SAMPLERS,
             lacks=_words(f"{_HINTS_OF_OPENAI} modalities audio web_search_options"),
+            has_completions=True,
         ),
         Dialect(
             "moonshot",
@@ -333,6 +339,7 @@ DIALECTS: dict[str, Dialect] = {
             reasoning="template",
             history=frozenset(("reasoning", "reasoning_content")),
             has_one_system_message=True,
+            has_completions=True,
         ),
         Dialect(
             "llamacpp",
@@ -343,6 +350,7 @@ DIALECTS: dict[str, Dialect] = {
             reasoning="template",
             history=frozenset(("reasoning_content",)),
             has_one_system_message=True,
+            has_completions=True,
         ),
         Dialect(
             "lmstudio",
@@ -353,6 +361,7 @@ DIALECTS: dict[str, Dialect] = {
             takes_image_urls=False,
             has_one_system_message=True,
             response_formats=frozenset(("text", "json_schema")),
+            has_completions=True,
         ),
         Dialect(
             "ollama",
@@ -360,6 +369,7 @@ DIALECTS: dict[str, Dialect] = {
             lacks=_LOCAL | _words("n logit_bias tool_choice parallel_tool_calls functions function_call"),
             takes_image_urls=False,
             efforts=("none", "low", "medium", "high"),
+            has_completions=True,
         ),
     )
 }
@@ -628,6 +638,8 @@ def _reasoning(draft: _Draft) -> str | None:
     body, dialect, offer, effort, dropped = draft.body, draft.dialect, draft.offer, draft.effort, draft.dropped
     thought = _thought(body)
     own = effort if effort in EFFORTS and thought.effort is None and thought.budget is None else None
+    if "prompt" in body and dialect.reasoning != "openrouter":
+        own = None  # a text that is continued is not thought about first
     if not thought.fields and own is None:
         return None
     if dialect.reasoning == "openrouter":

@@ -87,6 +87,8 @@ class Shadow:
             return  # a caller that names its models is not asking for another
         if plan.is_cached or not plan.preferences.allow_fallbacks or primary.outcome in _NOBODYS_FAULT:
             return
+        if call.asked is not None and call.asked.only_native is not None:
+            return  # no chat can say it
         second = self._second(call)
         if second is None:
             return

@@ -7,11 +7,12 @@ translations themselves are in `translations/`. Chat completions are the one sha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from proxy.errors import ProxyError, envelope
+from proxy.errors import InvalidRequestError, ProxyError, envelope
 from proxy.request import ChatRequest, read_chat, read_embeddings, read_object
 from proxy.translations import completions, messages, responses
 
@@ -38,6 +39,10 @@ class Asked(NamedTuple):
     chat: ChatRequest
     body: Mapping[str, Any]
     """The client's own, for shapes whose answers repeat some of it."""
+    native: ChatRequest | None = None
+    """The client's own request, for upstreams that have this shape's endpoint: it goes there as it came."""
+    only_native: str | None = None
+    """Why it cannot be said as a chat; then upstreams that only chat are passed over."""
 
 
 class Shape(NamedTuple):
@@ -77,6 +82,23 @@ def _translated(to_chat: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Calla
     return read
 
 
+def _completions(data: bytes, profile: str | None) -> Asked:
+    body, fields = read_object(data)
+    only_native: str | None = None
+    try:
+        said = completions.to_chat(body)
+    except InvalidRequestError as error:
+        only_native = error.message
+        said = completions.stand_in(body)
+    if said.get("stream"):
+        said["stream_options"] = {**(said.get("stream_options") or {}), "include_usage": True}
+    chat = read_chat(_encode(said), profile)
+    options = body.get("stream_options")
+    wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+    native = replace(chat, body=body, fields=fields, wants_usage_event=chat.is_stream and wants_usage)
+    return Asked(chat, body, native, only_native)
+
+
 def _completion(answer: bytes, _: Asked, _id: str, _at: int) -> bytes:
     return _encode(completions.from_chat(_decode(answer)))
 
@@ -96,7 +118,7 @@ def _message_error(error: ProxyError, request_id: str) -> bytes:
 CHAT = Shape("chat", _chat, None, None, envelope)
 COMPLETIONS = Shape(
     "completions",
-    _translated(completions.to_chat),
+    _completions,
     _completion,
     lambda asked, request_id, at: completions.StreamTranslator(),
     envelope,

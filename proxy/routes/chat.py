@@ -180,7 +180,8 @@ class ChatRoute:
         is_kept = call.plan is not None and call.plan.cache_key is not None
         pieces: list[bytes] = []
         translator = None
-        if self._shape.translator is not None and call.asked is not None:
+        is_native = answer.attempt.endpoint == self._shape.name
+        if self._shape.translator is not None and call.asked is not None and not is_native:
             translator = self._shape.translator(call.asked, call.request_id, self._created())
         async with aclosing(_all(answer)) as all_:
             async for piece in all_:
@@ -205,14 +206,16 @@ class ChatRoute:
             return refusal if shape.error is envelope else shape.error(_as_error(refusal, answer), call.request_id)
         echo = call.request.asked_model if self._runtime.settings.echo_asked_model else None
         body = annotated(answer.body, answer.attempt.ranked.candidate.offer, answer.attempt.cost_usd, echo)
-        if shape.whole is None or call.asked is None:
+        if shape.whole is None or call.asked is None or answer.attempt.endpoint == shape.name:
             return body
         return shape.whole(body, call.asked, call.request_id, self._created())
 
     async def _recall(self, call: Call, client: Caller) -> bool:
         """Answer from memory, where that is switched on and such a request was answered before."""
         plan = call.plan
-        kept = None if plan is None else self._runtime.policies.recall(plan, call.request, call.endpoint)
+        # What cannot be said as a chat is told apart by the client's own words.
+        request = call.request if call.asked is None else call.asked.native or call.request
+        kept = None if plan is None else self._runtime.policies.recall(plan, request, call.endpoint)
         if kept is None:
             return False
         form = _STREAM_HEADERS if kept.is_stream else [(b"content-type", b"application/json")]

@@ -56,6 +56,22 @@ def to_chat(body: Mapping[str, Any]) -> dict[str, Any]:
     return chat
 
 
+def stand_in(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A chat request that is chosen for in place of one that no chat can say; it is never sent.
+
+    Raises `InvalidRequestError` when there is no prompt at all.
+    """
+    prompt = body.get("prompt")
+    if not isinstance(prompt, str | list) or not prompt:
+        raise InvalidRequestError("prompt must be a string or a list, and not empty.", param="prompt")
+    texts = [prompt] if isinstance(prompt, str) else prompt
+    # A token id counts as a short word.
+    words = (one if isinstance(one, str) else "word " * (len(one) if isinstance(one, list) else 1) for one in texts)
+    text = "\n".join(words)
+    chat = {name: value for name, value in body.items() if name not in _ONLY_LEGACY}
+    return {"max_tokens": 16, **chat, "messages": [{"role": "user", "content": text}]}
+
+
 def from_chat(answer: Mapping[str, Any]) -> dict[str, Any]:
     """A chat completion as a text completion. Fields that both have stay as they are."""
     return _as_text(answer, "message")
