@@ -112,6 +112,8 @@ class Offer(NamedTuple):
     limits_source: Annotated[
         str | None, "source:record_id of the price list that window, output and abilities are from, not the listing"
     ]
+    is_loaded: Annotated[bool | None, "a server of the user's own has it in memory; false: it is loaded first"]
+    slots: Annotated[int | None, "calls a server of the user's own answers at once; more wait in its queue"]
     input_modalities: Annotated[tuple[str, ...], "text, image, audio, video, file"]
     supports_tools: Annotated[bool | None, "tools and tool_choice"]
     supports_json_schema: Annotated[bool | None, "response_format of type json_schema"]

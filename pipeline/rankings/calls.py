@@ -55,6 +55,11 @@ _QUANTIZED_SD = {1: 80.0, 2: 50.0, 3: 25.0, 4: 12.0, 5: 8.0, 6: 5.0, 8: 3.0}
 """Rating points that so many bits a weight make an estimate less certain by."""
 
 
+COLD_START_MS = 5_000.0
+"""What loading weights into memory is taken to add to the first token, until own calls say better: some gigabytes at
+the pace of a disk."""
+
+
 @dataclass(frozen=True)
 class CallableOffer:
     """What a score needs to know of an offer."""
@@ -84,6 +89,8 @@ class CallableOffer:
     """Asks for one host of a marketplace, by its tag."""
     price_tiers_json: str | None = None
     """As `published.offers` holds it."""
+    is_loaded: bool | None = None
+    """Of a local server's model: in memory now."""
 
     @property
     def price_tiers(self) -> list[dict[str, Any]] | None:
@@ -190,6 +197,8 @@ def _row(
     if offer.is_local:
         # A server of one's own has nothing in common with the hosts that others measured.
         first_token_ms, tokens_per_s = speed.local_speed(offer.active_size_b)
+        if offer.is_loaded is False:
+            first_token_ms += COLD_START_MS
         basis = "inferred"
     worth = WORTH_IN_CALLS[basis]
     if offer.latency_ms:

@@ -109,6 +109,18 @@ class Fetcher:
         with ThreadPoolExecutor(CONCURRENCY) as pool:
             return list(pool.map(one, urls))
 
+    def post(self, url: str, body: bytes) -> Answer:
+        """One answer with status 200 to a JSON body; no second attempt, no redirect. Raises `FetchError`."""
+        try:
+            with self.client.stream(
+                "POST", url, content=body, headers={"Content-Type": "application/json"}
+            ) as response:
+                if response.status_code != 200:
+                    raise FetchError(f"{_shown(url)}: status {response.status_code}")
+                return Answer(url, self._body(response, self.monotonic() + self.limits.total_s, url))
+        except (httpx.HTTPError, httpx.InvalidURL, _Transient) as error:
+            raise FetchError(f"{_shown(url)}: {_cause(error)}") from error
+
     def _once(self, url: str, headers: Mapping[str, str]) -> Answer:
         deadline = self.monotonic() + self.limits.total_s
         origin = urlsplit(url)

@@ -103,6 +103,10 @@ class Web(Protocol):
         """Answers in the order of `urls`, at most four requests at a time."""
         ...
 
+    def post(self, url: str, body: bytes) -> Answer:
+        """One answer to a JSON body, asked once: for servers of the user's own. Raises `FetchError`."""
+        ...
+
 
 Collector = Callable[[Web, Sequence[tuple[Any, ...]], Settings], bytes]
 """Puts a payload together from several requests: (network, rows of the payload's wanted query, settings) → bytes."""

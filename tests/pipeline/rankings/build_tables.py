@@ -82,6 +82,7 @@ COLUMNS: dict[str, str] = {
     ),
     "core.upstream_listings": (
         "upstream VARCHAR, upstream_model VARCHAR, kind VARCHAR, is_local BOOLEAN, provider VARCHAR, owned_by VARCHAR, "
+        "trained_context_tokens BIGINT, is_loaded BOOLEAN, slots BIGINT, capabilities VARCHAR[], "
         "context_tokens BIGINT, size_bytes BIGINT, quantization VARCHAR, family VARCHAR, parameter_size VARCHAR, "
         "digest VARCHAR, modified_at TIMESTAMP, observed_at TIMESTAMP"
     ),

@@ -258,3 +258,18 @@ def test_a_longer_prompt_is_priced_by_the_tier_it_reaches(world: duckdb.DuckDBPy
     assert cost(1_999) == pytest.approx((1_999 * 1.0 + 1_000 * 3.0) / 1e6)
     assert cost(2_000) == pytest.approx((2_000 * 2.0 + 1_000 * 6.0) / 1e6)
     assert cost(5_000) == pytest.approx((5_000 * 4.0 + 1_000 * 3.0) / 1e6)
+
+
+def test_a_cold_local_model_is_waited_for(world: duckdb.DuckDBPyConnection) -> None:
+    """What is not in memory is loaded before it answers."""
+    for name, is_loaded in (("warm", True), ("cold", False)):
+        upstream(world, name, "acme/swift", upstream="home", provider=None, is_local=True, is_loaded=is_loaded)
+    rank(world)
+
+    waits = dict(
+        world.execute(
+            "SELECT offer_id, latency_ms FROM ranking.rankings WHERE profile = 'speed' AND offer_id LIKE 'home:%'"
+        ).fetchall()
+    )
+
+    assert waits["home:cold"] - waits["home:warm"] == pytest.approx(calls.COLD_START_MS)

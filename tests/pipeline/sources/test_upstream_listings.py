@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.resources import BuildDatabase
 from pipeline.settings import Settings
+from pipeline.settings import load as load_settings
 from pipeline.sources.load import load
 from pipeline.sources.source import FetchError, PayloadRefusedError, Sighting
-from pipeline.sources.upstream_listings import SOURCE, address, parse_listing
+from pipeline.sources.upstream_listings import SOURCE, address, collect, parse_listing
 from tests.pipeline.sources.conftest import NOW, FakeWeb, StoreMaker
 from warehouse.upstreams import Upstream
 
@@ -49,6 +51,76 @@ def test_the_window_in_effect_counts(
     (row,) = parse(small(f"upstreams/{server}.json"), sighting).frames["upstream_listings"].to_dicts()
 
     assert row["context_tokens"] == window
+
+
+def told(answers: dict[str, str], kind: str, port: int) -> list[dict[str, Any]]:
+    """Rows of a local server that answers so at these paths."""
+    root = f"http://localhost:{port}"
+    web = FakeWeb({f"{root}{path}": body.encode() for path, body in answers.items()})
+    upstream = Upstream("home", f"{root}/v1", kind, None, True)
+    body = collect(web, (), load_settings({}), upstream=upstream)
+    sighting = Sighting(observed_at=NOW, now=NOW, scope="home")
+    return parse_listing(body, sighting, kind=kind, is_local=True).frames["upstream_listings"].to_dicts()
+
+
+SHOWN = '{"model_info":{"llama.context_length":131072},"capabilities":["completion","tools","vision"]%s}'
+
+
+@pytest.mark.parametrize(
+    ("loaded", "parameters", "window", "is_loaded"),
+    [
+        ('{"models":[{"model":"swift:8b","context_length":16384}]}', "", 16_384, True),
+        ('{"models":[]}', ',"parameters":"num_ctx                        8192\\nstop  \\"x\\""', 8_192, False),
+        ('{"models":[]}', "", 4_096, False),
+    ],
+)
+def test_ollama_serves_less_than_the_model_was_trained_for(
+    loaded: str, parameters: str, window: int, is_loaded: bool
+) -> None:
+    """What is loaded says so; else what the Modelfile sets; else its default, which cuts without a word."""
+    (row,) = told(
+        {"/api/tags": '{"models":[{"model":"swift:8b"}]}', "/api/ps": loaded, "/api/show": SHOWN % parameters},
+        "ollama",
+        11434,
+    )
+
+    assert (row["context_tokens"], row["trained_context_tokens"], row["is_loaded"]) == (window, 131_072, is_loaded)
+    assert row["capabilities"] == ["completion", "tools", "vision"]
+
+
+def test_llama_cpp_tells_its_window_and_slots() -> None:
+    """Each slot's own window, not the trained one; how many calls it answers at once."""
+    listed = '{"data":[{"id":"swift","meta":{"n_ctx_train":131072}}]}'
+    properties = '{"default_generation_settings":{"n_ctx":8192},"total_slots":4}'
+
+    (row,) = told({"/v1/models": listed, "/props": properties}, "llamacpp", 8081)
+
+    assert (row["context_tokens"], row["trained_context_tokens"], row["slots"]) == (8_192, 131_072, 4)
+    (old,) = told({"/v1/models": listed}, "llamacpp", 8081)
+    assert (old["context_tokens"], old["slots"]) == (131_072, None)
+
+
+def test_lm_studio_tells_what_is_loaded_in_its_own_list() -> None:
+    """An older version has only the compatible list."""
+    own = (
+        '{"data":[{"id":"swift","type":"vlm","state":"loaded","max_context_length":131072,'
+        '"loaded_context_length":4096,"quantization":"Q4_K_M"},'
+        '{"id":"embed","type":"embeddings","state":"not-loaded","max_context_length":2048}]}'
+    )
+
+    swift, embed = told({"/api/v0/models": own}, "lmstudio", 1234)
+
+    assert (swift["context_tokens"], swift["is_loaded"], swift["quantization"]) == (4_096, True, "Q4_K_M")
+    assert (embed["capabilities"], embed["is_loaded"]) == (["embedding"], False)
+    assert [row["upstream_model"] for row in told({"/v1/models": '{"data":[{"id":"old"}]}'}, "lmstudio", 1234)] == [
+        "old"
+    ]
+
+
+def test_a_local_server_that_does_not_answer_has_no_list() -> None:
+    """Its other addresses are not asked in its place."""
+    with pytest.raises(FetchError):
+        told({"/api/ps": '{"models":[]}'}, "ollama", 11434)
 
 
 @pytest.mark.parametrize("body", [b'{"object":"list","data":[]}', b'{"models":[]}', b'{"models":null}', b"[]"])
@@ -132,7 +204,7 @@ def test_offline_still_asks_the_users_own_server(
     web = FakeWeb({"http://localhost:11434/api/tags": small("upstreams/ollama.json")})
     report = load(SOURCE, store(web, offline=True), build, settings, NOW)
 
-    assert web.asked == ["http://localhost:11434/api/tags"]
+    assert set(web.asked) == {f"http://localhost:11434/api/{name}" for name in ("tags", "ps", "show")}
     assert report.tables["upstream_listings"].rows == 1
 
 

@@ -16,6 +16,10 @@ SELECT
     provider::VARCHAR AS provider,
     owned_by::VARCHAR AS owned_by,
     context_tokens::BIGINT AS context_tokens,
+    trained_context_tokens::BIGINT AS trained_context_tokens,
+    is_loaded::BOOLEAN AS is_loaded,
+    slots::BIGINT AS slots,
+    capabilities::VARCHAR[] AS capabilities,
     size_bytes::BIGINT AS size_bytes,
     quantization::VARCHAR AS quantization,
     family::VARCHAR AS family,
@@ -33,7 +37,11 @@ COMMENT ON COLUMN core.upstream_listings.kind IS 'kind of the upstream';
 COMMENT ON COLUMN core.upstream_listings.is_local IS 'a server of the user''s own';
 COMMENT ON COLUMN core.upstream_listings.provider IS 'whose API it is, as price lists know it; null for others';
 COMMENT ON COLUMN core.upstream_listings.owned_by IS 'as listed';
-COMMENT ON COLUMN core.upstream_listings.context_tokens IS 'window as listed';
+COMMENT ON COLUMN core.upstream_listings.context_tokens IS 'window in effect: what the server serves, not what the model was trained for';
+COMMENT ON COLUMN core.upstream_listings.trained_context_tokens IS 'window the model was trained for';
+COMMENT ON COLUMN core.upstream_listings.is_loaded IS 'in memory now; null where the server does not say';
+COMMENT ON COLUMN core.upstream_listings.slots IS 'calls it answers at once';
+COMMENT ON COLUMN core.upstream_listings.capabilities IS 'completion, tools, vision, thinking, embedding, as the server says';
 COMMENT ON COLUMN core.upstream_listings.size_bytes IS 'size of the weights';
 COMMENT ON COLUMN core.upstream_listings.quantization IS 'as listed: Q4_K_M';
 COMMENT ON COLUMN core.upstream_listings.family IS 'as listed: llama';

@@ -251,7 +251,11 @@ upstreams AS (
         called.upstream_model,
         called.variant,
         called.stated_quantization AS quantization,
-        CASE WHEN called.model_kind = 'chat' THEN coalesce(limits.kind, 'chat') ELSE called.model_kind END AS kind,
+        CASE
+            WHEN called.capabilities = ['embedding'] THEN 'embedding'
+            WHEN called.model_kind = 'chat' THEN coalesce(limits.kind, 'chat')
+            ELSE called.model_kind
+        END AS kind,
         false AS is_free,
         called.is_local,
         CASE WHEN called.is_local THEN false END AS may_train_on_prompts,
@@ -285,8 +289,15 @@ upstreams AS (
         limits.max_output_tokens,
         CASE WHEN called.context_tokens IS NULL OR limits.max_output_tokens IS NOT NULL THEN limits.limits_source
         END AS limits_source,
-        limits.input_modalities,
-        limits.supports_tools AS known_tools,
+        coalesce(
+            limits.input_modalities,
+            CASE WHEN len(called.capabilities) > 0
+                THEN list_concat(['text'], CASE WHEN list_contains(called.capabilities, 'vision') THEN ['image'] ELSE [] END)
+            END
+        ) AS input_modalities,
+        coalesce(limits.supports_tools, list_contains(called.capabilities, 'tools')) AS known_tools,
+        called.is_loaded,
+        called.slots,
         limits.supports_json_schema AS known_json_schema,
         -- A list of efforts says that one can be asked for; that a model thinks does not.
         CASE WHEN limits.supported_efforts IS NOT NULL THEN true END AS known_efforts,
@@ -346,6 +357,8 @@ SELECT
     listed.context_tokens,
     listed.max_output_tokens,
     listed.limits_source,
+    listed.is_loaded,
+    listed.slots,
     coalesce(listed.input_modalities, []) AS input_modalities,
     coalesce(list_contains(listed.supported_parameters, 'tools'), listed.known_tools) AS supports_tools,
     coalesce(list_contains(listed.supported_parameters, 'structured_outputs'), listed.known_json_schema)

@@ -21,6 +21,7 @@ SELECT
     coalesce(offer.endpoint_age_days, 0) AS endpoint_age_days,
     offer.host_tag IS NOT NULL AS is_host,
     offer.price_tiers_json,
+    offer.is_loaded,
     offer.source,
     offer.record_id,
     offer.observed_at,
