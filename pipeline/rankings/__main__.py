@@ -89,8 +89,12 @@ def _evaluate(rungs: Rungs, first_published: dict[str, dt.date], seed: int, sinc
     data = evaluate.rated(rungs)
     print(f"{len(data.target)} Arena ratings of {len({r.model_id for r in data.ratings})} models, rating points\n")
     _print("A random fifth hidden, three times five", evaluate.hidden_fifths(data, terms, seed=seed))
+    alone = evaluate.without(data, evaluate.OTHER_ARENAS)
+    _print("The same without the Arena's other leaderboards", evaluate.hidden_fifths(alone, terms, seed=seed)[:1])
     by_time = evaluate.hidden_by_time(data, terms, first_published, since)
     _print(f"Models first rated since {since}, from what was rated before each", by_time)
+    by_time = evaluate.hidden_by_time(alone, terms, first_published, since)
+    _print("The same without the Arena's other leaderboards", by_time[:1])
     _print("One effort hidden, intelligence index points", evaluate.hidden_efforts(rungs))
 
 

@@ -16,7 +16,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.rankings import efforts
+from pipeline.rankings import efforts, lineage
 from pipeline.rankings.efforts import Ladder
 
 ARENA_SCOPE = "text/overall"
@@ -42,11 +42,26 @@ class ModelFacts:
     size_b: float | None
     active_size_b: float | None
     released_on: dt.date | None
+    """A stated day; the one that estimates use is `came_out_on`."""
     is_offered: bool
     supported_efforts: tuple[str, ...] = ()
     default_effort: str | None = None
     can_reason: bool | None = None
     reasoning_is_mandatory: bool | None = None
+    names: tuple[str, ...] = ()
+    """Names it is rated under, which say more of date and descent than its id."""
+    first_seen_on: dt.date | None = None
+    """About when it was first rated."""
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Its names, the id's own last."""
+        return (*self.names, self.model_id.rsplit("/", 1)[-1])
+
+    @property
+    def came_out_on(self) -> dt.date | None:
+        """The day of its release, from what is stated, named, known of its weights or seen."""
+        return lineage.released_on(self.spellings, self.released_on, self.first_seen_on)
 
 
 @dataclass(frozen=True)
@@ -179,6 +194,12 @@ def _facts(
 ) -> dict[str, NDArray[np.float64]]:
     vendors = _codes(m.vendor for m in facts.values())
     families = _codes(f"{m.vendor}/{m.family}" if m.family else None for m in facts.values())
+    lines = {m.model_id: lineage.line(m.model_id) for m in facts.values()}
+    generations = {m.model_id: lineage.generation(m.model_id) for m in facts.values()}
+    bases = {m.model_id: made_of.of if (made_of := lineage.base(m.spellings)) else None for m in facts.values()}
+    ancestry = {"line": lines, "generation": generations, "base": bases}
+    coded = {column: _codes(values.values()) for column, values in ancestry.items()}
+    released = {m.model_id: day.toordinal() / 365.25 if (day := m.came_out_on) else math.nan for m in facts.values()}
     names = _codes(facts)
     columns: dict[str, list[float]] = defaultdict(list)
     for model_id, effort in keys:
@@ -190,7 +211,10 @@ def _facts(
         active = m.active_size_b or m.size_b
         columns["log_active_size"].append(math.log(active) if active else math.nan)
         columns["tier"].append(tier(m.name, m.model_id))
-        columns["released"].append(m.released_on.toordinal() / 365.25 if m.released_on else math.nan)
+        columns["released"].append(released[model_id])
+        for column, values in ancestry.items():
+            word = values[model_id]
+            columns[column].append(coded[column][word] if word else math.nan)
         columns["effort"].append(ladder.position(effort))
         columns["thinks"].append(float(ladder.is_reasoning and effort != "none"))
         columns["one"].append(1.0)

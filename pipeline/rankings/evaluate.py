@@ -8,18 +8,25 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.rankings import ladders, quality
 from pipeline.rankings.configurations import Rating, Rungs
-from pipeline.rankings.regression import Columns, Regression, Term, Vector
+from pipeline.rankings.regression import Columns, Term, Vector
 
 _Z90 = 1.6449
 """Half width of a 90 % interval, in standard deviations."""
 
 FOLDS = 5
+
+_STRATA = (0.0, 1100.0, 1200.0, 1300.0, 1400.0, np.inf)
+"""Ratings between which errors are told apart: an interval must be honest for the weak and for the strong."""
+
+OTHER_ARENAS = ("rating@webdev/overall", "rating@vision/overall")
+"""Columns of votes on the same site about another question: evidence of a different thing, yet from like voters."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,13 @@ class Rated:
     def rows(self, wanted: NDArray[np.bool_]) -> dict[str, Vector]:
         """The columns of some rows."""
         return {name: values[wanted] for name, values in self.columns.items()}
+
+
+def without(data: Rated, hidden_columns: Sequence[str]) -> Rated:
+    """The same rows with some columns unknown."""
+    blank = np.full(len(data.target), np.nan)
+    columns = {name: blank if name in hidden_columns else values for name, values in data.columns.items()}
+    return Rated(data.ratings, columns, data.target, data.noise_variance)
 
 
 def rated(rungs: Rungs) -> Rated:
@@ -115,8 +129,9 @@ def _guesses(
     data: Rated, terms: Sequence[Term], hidden: NDArray[np.bool_], known: NDArray[np.bool_] | None = None
 ) -> dict[str, Vector]:
     known = ~hidden if known is None else known
-    regression = Regression(terms, data.rows(known), data.target[known], data.noise_variance[known])
-    estimate = regression.predict(data.rows(hidden))
+    estimate = quality.predict(
+        terms, data.rows(known), data.target[known], data.noise_variance[known], data.rows(hidden)
+    )
     overall = float(data.target[known].mean())
     vendors = data.columns["vendor"]
     vendor_means = {
@@ -149,6 +164,11 @@ def _compared(truth: Vector, guesses: Mapping[str, Vector]) -> list[Measured]:
         measure("this model", truth, model, sd),
         measure("this model, better half", truth[recent], model[recent], sd[recent]),
     ]
+    for low, high in pairwise(_STRATA):
+        inside = (truth >= low) & (truth < high)
+        if inside.sum() > 2:
+            name = f"  rated {low:.0f} to {high:.0f}" if high < _STRATA[-1] else f"  rated {low:.0f} and better"
+            lines.append(measure(name, truth[inside], model[inside], sd[inside]))
     for name, label in (
         ("vendor", "the vendor's mean"),
         ("price", "a line on price"),

@@ -21,6 +21,10 @@ from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, 
 
 MODEL_FILE = Path(__file__).parent / "quality_model.json"
 
+_MIDDLE, _CEILING = 1300.0, 2000.0
+"""Estimation is in points stretched towards a ceiling, equal to rating points at the middle: old and weak models lie
+far apart for reasons nobody recorded, strong ones close together, and only so is one spread true of both."""
+
 RATING_NOISE_SD = 4.0
 """What a rating moves by for reasons other than votes: prompts change, styles come and go."""
 
@@ -90,6 +94,12 @@ TERMS: tuple[Term, ...] = (
     Term("tier", (_linear("tier"),), 20.0),
     Term("tier and date", (_smooth("tier", 0.7), _smooth("released", 0.7)), 15.0),
     Term("vendor and tier", (_same("vendor"), _same("tier")), 15.0),
+    Term("weights it was made of", (_same("base"),), 30.0),
+    Term("weights it was made of and size", (_same("base"), _smooth("log_size", 0.7)), 20.0),
+    Term("line", (_same("line"),), 20.0),
+    Term("line and date", (_same("line"), _smooth("released", 0.7)), 15.0),
+    Term("generation", (_same("generation"),), 15.0),
+    Term("generation and size", (_same("generation"), _smooth("log_size", 0.7)), 15.0),
     Term("model", (_same("model"),), 15.0),
     Term("thinks", (_linear("thinks"),), 5.0),
     Term("effort", (_linear("effort"),), 5.0),
@@ -145,7 +155,26 @@ def rated_rows(
 
 def train(rungs: Rungs, *, steps: int = 120) -> tuple[Term, ...]:
     """The kernel's terms with the standard deviations under which the ratings are most likely."""
-    return fit_sds(TERMS, *rated_rows(rungs, columns(rungs), rungs.ratings), steps=steps)
+    known, target, noise = rated_rows(rungs, columns(rungs), rungs.ratings)
+    return fit_sds(TERMS, known, _stretched(target), noise * _stretch(target) ** 2, steps=steps)
+
+
+def predict(trained: Sequence[Term], known: Columns, target: Vector, noise: Vector, wanted: Columns) -> Estimate:
+    """Ratings of `wanted` rows from `target`, the ratings of `known` rows, whose variances are `noise`."""
+    regression = Regression(trained, known, _stretched(target), noise * _stretch(target) ** 2)
+    stretched = regression.predict(wanted)
+    mean = _CEILING - (_CEILING - _MIDDLE) * np.exp(-stretched.mean / (_CEILING - _MIDDLE))
+    return Estimate(mean, stretched.sd / _stretch(mean))
+
+
+def _stretched(ratings: Vector) -> Vector:
+    room = _CEILING - _MIDDLE
+    return np.asarray(-room * np.log(np.maximum(_CEILING - ratings, 1.0) / room), dtype=np.float64)
+
+
+def _stretch(ratings: Vector) -> Vector:
+    """Stretched points to a rating point."""
+    return np.asarray((_CEILING - _MIDDLE) / np.maximum(_CEILING - ratings, 1.0), dtype=np.float64)
 
 
 def save(trained: Sequence[Term], rating_count: int, model_file: Path = MODEL_FILE) -> None:
@@ -174,7 +203,7 @@ def estimate(rungs: Rungs, trained: Sequence[Term]) -> Qualities:
         raise ValueError("No Arena rating was linked to a model, so there is no scale to estimate quality on.")
     all_columns = columns(rungs)
     known_columns, target, noise = rated_rows(rungs, all_columns, rungs.ratings)
-    estimated = Regression(trained, known_columns, target, noise).predict(all_columns)
+    estimated = predict(trained, known_columns, target, noise, all_columns)
     rated = {(r.model_id, r.effort) for r in rungs.ratings}
     known = np.any([~np.isnan(all_columns[name]) for name in _BENCHMARKS], axis=0)
     basis = [

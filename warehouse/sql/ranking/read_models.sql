@@ -49,6 +49,12 @@ submitted AS (
     JOIN entity.model_records AS record
         ON record.source = 'huggingface' AND record.record_id = entry.huggingface_id
     GROUP BY record.model_id
+),
+named AS (
+    SELECT model_id, list(record_id ORDER BY record_id) AS names
+    FROM entity.model_records
+    WHERE source = 'lmsys_arena'
+    GROUP BY model_id
 )
 SELECT
     model.model_id,
@@ -58,26 +64,27 @@ SELECT
     model.kind,
     model.size_b,
     model.active_size_b,
-    -- The day of a release where one is known, else the best guess from when sources first had it.
     coalesce(
         released.release_date,
         least(
             -- Linkage falls back on the first rating too, and then it is no release date.
             CASE WHEN model.released_on IS DISTINCT FROM first_rated.first_published_on THEN model.released_on END,
             submitted.submitted_on
-        ),
-        first_rated.probably_on
+        )
     ) AS released_on,
     offered.model_id IS NOT NULL AS is_offered,
     coalesce(offered.supported_efforts, []) AS supported_efforts,
     offered.default_effort,
     offered.can_reason,
-    offered.reasoning_is_mandatory
+    offered.reasoning_is_mandatory,
+    coalesce(named.names, []) AS names,
+    first_rated.probably_on
 FROM entity.models AS model
 LEFT JOIN offered USING (model_id)
 LEFT JOIN first_rated USING (model_id)
 LEFT JOIN released USING (model_id)
 LEFT JOIN submitted USING (model_id)
+LEFT JOIN named USING (model_id)
 WHERE
     offered.model_id IS NOT NULL
     -- Of the rest, those that people or a third party have compared: others neither teach nor can be called.
