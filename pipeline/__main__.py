@@ -111,16 +111,18 @@ def _ui(host: str, port: int, *, is_offline: bool) -> int:
     quiet = {"PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore::UserWarning,ignore::FutureWarning")}
     env = {**os.environ, **quiet, **({"ORCHESTRATOR_OFFLINE": "true"} if is_offline else {})}
     try:
-        return dagster_ui.run(host, port, env, _close_runs_of_a_former_ui)
+        return dagster_ui.run(host, port, env, close_runs_of_a_former_ui)
     finally:
         lock.release()
 
 
-def _close_runs_of_a_former_ui() -> None:
+def close_runs_of_a_former_ui() -> None:
     """No UI is running, so nobody is working on the runs a former one started."""
     with dg.DagsterInstance.get() as instance:
         _close_abandoned_runs(instance)
-        for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        # One that was made and not yet queued would wait for ever, too. What is queued goes on.
+        stuck = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+        for run in instance.get_runs(dg.RunsFilter(statuses=stuck)):
             if _PID_TAG not in run.tags:
                 instance.report_run_failed(run, message="The Dagster UI was stopped before this run finished.")
 

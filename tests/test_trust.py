@@ -43,11 +43,14 @@ def test_pins_are_those_of_the_project() -> None:
     direct = [
         *project["project"]["dependencies"],
         *(one for extra in project["project"]["optional-dependencies"].values() for one in extra),
-        *project["dependency-groups"]["dev"],
+        # Not what names an extra of our own.
+        *(one for one in project["dependency-groups"]["dev"] if "==" in one),
     ]
     asked = dict(re.fullmatch(r"([\w.-]+)(?:\[[^\]]*\])?==(.+)", one).groups() for one in direct)  # type: ignore[union-attr]
+    constraints = dict(one.split("==") for one in project["tool"]["uv"]["constraint-dependencies"])
     everything, run = (pinned(file) for file in PINS)
 
+    assert {name: everything.get(name, version) for name, version in constraints.items()} == constraints
     assert {name: everything[bill.normalised(name)] for name in asked} == asked
     assert run.items() <= everything.items()
     assert not {"pytest", "mypy", "playwright"} & set(run)
