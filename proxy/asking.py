@@ -16,8 +16,9 @@ from proxy import continuation
 from proxy.annotations import annotated
 from proxy.answers import StreamScanner, read_completion, usage_of
 from proxy.attempts import FAILURES, Attempt, NotTriedError, RefusedError
+from proxy.balances import Balances
 from proxy.bodies import prepare
-from proxy.causes import Repair, classify, classify_success
+from proxy.causes import LEAST_REPAIRED_MAX_TOKENS, Cause, Repair, classify, classify_success
 from proxy.client import Transport, UpstreamAnswer, UpstreamRequest
 from proxy.clock import Clock, Limit
 from proxy.costs import cost_usd
@@ -50,6 +51,14 @@ GoOn = Callable[[Attempt], Awaitable[Answer | None]]
 """Has another candidate go on with a stream that broke off; None where nobody can."""
 
 
+def _payer(attempt: Attempt) -> str:
+    """Whose balance pays for an attempt."""
+    account = attempt.ranked.candidate.account
+    if attempt.key is not None:
+        return attempt.key.name
+    return account.breaker_key if account is not None else ""
+
+
 async def _nobody(_: Attempt) -> None:
     return None
 
@@ -62,6 +71,7 @@ class Asker:
         self._clock = clock
         self._settings = settings
         self._metrics = metrics
+        self._balances = Balances()
         self.go_on: GoOn = _nobody
 
     async def ask(self, attempt: Attempt, repairs: tuple[Repair, ...], request: ChatRequest | None = None) -> Answer:
@@ -70,6 +80,8 @@ class Asker:
         if call.asked is not None and call.asked.native is not None and request is None:
             request = self._native(attempt, call.asked)
         request = request or call.request
+        if self._balances and attempt.endpoint != "embeddings":
+            repairs = repairs or self._ahead(attempt, request)
         plan = call.plan
         if plan is None:
             prepared = prepare(request, candidate, repairs)
@@ -103,6 +115,8 @@ class Asker:
                 if answer.status != 200:
                     body = await answer.read(_MOST_ERROR_BYTES)
                     cause = classify(account.dialect, answer.status, body, answer.headers)
+                    if cause.name == "unaffordable":
+                        self._note_balance(attempt, request, cause)
                     raise RefusedError(cause, answer.status, body)
                 if not request.is_stream:
                     return await self._whole(attempt, answer)
@@ -115,6 +129,27 @@ class Asker:
         finally:
             if answer is not None and not is_handed_on:
                 answer.close()
+
+    def _note_balance(self, attempt: Attempt, request: ChatRequest, cause: Cause) -> None:
+        """Remember what the account was said to have left."""
+        limit = cause.repair.value if cause.repair is not None else None
+        if isinstance(limit, int):
+            offer, now = attempt.ranked.candidate.offer, self._clock.monotonic()
+            self._balances.refused(_payer(attempt), offer, request.prompt_tokens, limit, now)
+
+    def _ahead(self, attempt: Attempt, request: ChatRequest) -> tuple[Repair, ...]:
+        """The repair that an account short of money would ask for."""
+        most = self._balances.most_tokens(
+            _payer(attempt),
+            attempt.ranked.candidate.offer,
+            request.prompt_tokens,
+            request.limit_tokens,
+            self._clock.monotonic(),
+        )
+        # Less than that is not worth asking for: the upstream may know of a new payment, and says so if not.
+        if most is None or most < LEAST_REPAIRED_MAX_TOKENS:
+            return ()
+        return (Repair("limit_max_tokens", "max_tokens", most),)
 
     def _native(self, attempt: Attempt, asked: Asked) -> ChatRequest | None:
         """The client's own request, where the upstream has its endpoint. Raises `NotTriedError` where it must have."""

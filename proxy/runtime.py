@@ -23,6 +23,7 @@ from proxy.errors import NothingPublishedError
 from proxy.failover import Failover
 from proxy.guard import Guard
 from proxy.metrics import Metrics
+from proxy.orders import Orders
 from proxy.outcomes import OutcomeLog
 from proxy.policies import Policies
 from proxy.settings import Settings
@@ -55,6 +56,7 @@ class Runtime:
         self.breakers = Breakers(
             BreakerRule(settings.breaker_failures, settings.breaker_cooldown_s, settings.breaker_cooldown_cap_s)
         )
+        self.orders = Orders(outcomes_directory.parent / "orders.json", self.breakers, clock)
         self.outcomes = OutcomeLog(outcomes_directory, f"proxy-{os.getpid()}", clock)
         self.feedback = OutcomeLog(outcomes_directory.parent / "feedback", f"proxy-{os.getpid()}", clock)
         self.decision_files = outcomes_directory.parent / "decisions"
@@ -138,6 +140,19 @@ class Runtime:
         while True:
             await self.clock.sleep(self.settings.reload_poll_s)
             self.reload_upstreams()
+            self.orders.look()
+
+    def may_have_breaker(self, key: str) -> bool:
+        """Whether a breaker of that key guards anything, though none has been needed yet in this worker."""
+        guarded = {one.breaker_key for one in self.accounts.values()}
+        guarded.update(of.name for one in self.accounts.values() for of in one.keys)
+        if key in guarded:
+            return True
+        current = self.live.current
+        if current is None:
+            return False
+        candidates = (one for of_model in current.candidates_of.values() for one in of_model)
+        return any(key in (one.endpoint_key, one.model_key) for one in candidates)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -157,6 +172,7 @@ class Runtime:
         gc.set_threshold(10_000, 20, 20)
         # Threads write outcomes and logs; by default one may keep the event loop waiting for 5 ms at every turn.
         sys.setswitchinterval(0.0002)
+        self.orders.skip_past()
         self.policies.open()
         if self.shadow is not None:
             self.policies.ledger.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import Any
 
 from litestar import Response, get, post
@@ -17,6 +18,8 @@ from proxy.budgets import LedgerError
 from proxy.errors import InvalidRequestError, LedgerUnavailableError, UnknownRouteError
 from proxy.policies import CALLER
 from proxy.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 
 def _publication(runtime: Runtime) -> dict[str, Any]:
@@ -160,17 +163,20 @@ async def key(state: State) -> dict[str, Any]:
 async def set_breaker(state: State, action: FromPath[str], data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     key = data.get("key")
-    if not isinstance(key, str) or key not in runtime.breakers:
-        raise InvalidRequestError("key must be the key of a breaker that GET /v1/status shows.", param="key")
-    now = runtime.clock.monotonic()
-    breaker = runtime.breakers[key]
-    if action == "close":
-        breaker.close(now)
-    elif action == "open":
-        seconds = data.get("seconds")
-        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
-            raise InvalidRequestError("seconds must be a number above zero.", param="seconds")
-        breaker.open(now, "opened by an operator", seconds)
-    else:
+    if not isinstance(key, str) or not (key in runtime.breakers or runtime.may_have_breaker(key)):
+        raise InvalidRequestError(
+            "key must be a breaker's: an offer, a model at an upstream, 'upstream <name>', or one of GET /v1/status.",
+            param="key",
+        )
+    seconds = data.get("seconds")
+    if action not in ("open", "close"):
         raise UnknownRouteError("A breaker can be opened or closed: POST /v1/status/breakers/open or /close.")
-    return _breaker(breaker, now)
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
+        raise InvalidRequestError("seconds must be a number above zero.", param="seconds")
+    reaches_all = True
+    try:
+        runtime.orders.give(action, key, seconds if action == "open" else None)
+    except OSError as error:
+        log.warning("an order reached this worker only: %s", error)
+        reaches_all = False
+    return {**_breaker(runtime.breakers[key], runtime.clock.monotonic()), "reaches_all_workers": reaches_all}

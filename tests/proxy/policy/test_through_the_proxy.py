@@ -482,3 +482,33 @@ async def test_a_slow_first_candidate_is_raced_within_the_budget(tmp_path: Path)
         await asyncio.wait_for(at.up["one"].calls[0].ended.wait(), 5)
 
     assert at.up["one"].calls[0].is_cancelled
+
+
+async def test_an_operator_opens_and_closes_a_breaker_for_every_worker(tmp_path: Path) -> None:
+    """By the key of anything that can be guarded, used or not; the order lies in a file that the others read."""
+    async with place(tmp_path) as at:
+        opened = await at.client.post("/v1/status/breakers/open", json={"key": "one:one", "seconds": 600})
+        assert (opened.status_code, opened.json()["state"]) == (200, "open")
+        assert opened.json()["reaches_all_workers"] is True
+        assert said(await at.ask()) == "I am two"
+        closed = await at.client.post("/v1/status/breakers/close", json={"key": "one:one"})
+        assert closed.json()["state"] == "closed"
+        assert said(await at.ask()) == "I am one"
+        orders = json.loads((at.proxy.outcomes.parent / "orders.json").read_text())
+        assert [(one["action"], one["key"]) for one in orders] == [("open", "one:one"), ("close", "one:one")]
+        assert (await at.client.post("/v1/status/breakers/open", json={"key": "nothing"})).status_code == 400
+        assert (await at.client.post("/v1/status/breakers/turn", json={"key": "one:one"})).status_code == 404
+
+
+async def test_a_decision_of_another_worker_is_found_in_the_files(tmp_path: Path) -> None:
+    """As it is after a restart."""
+    async with place(tmp_path) as at:
+        response = await at.ask()
+        decisions = at.proxy.runtime.decisions
+        assert at.proxy.runtime.lasting is not None
+        at.proxy.runtime.lasting.flush()
+        decisions._by_id.clear()
+        found = await at.decision(response)
+        assert found["decision_id"] == response.headers["x-orchestrator-decision"]
+        assert found["attempts"][0]["model"] == "vendor-one/model"
+        assert (await at.client.get("/v1/decisions/unheard-of")).status_code == 404
