@@ -31,6 +31,7 @@ _PASSED_ON: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "linkage"): ("pipeline.entities", "bench"),
     ("train", "linkage"): ("pipeline.entities", "train"),
     ("evaluate", "quality"): ("pipeline.rankings", "evaluate"),
+    ("backtest",): ("pipeline.rankings.backtest_command",),
     ("evaluate", "difficulty"): ("proxy.difficulty", "evaluate"),
     ("bench", "difficulty"): ("proxy.difficulty", "bench"),
     ("train", "difficulty"): ("proxy.difficulty", "train"),
@@ -50,6 +51,7 @@ usage: orchestrator COMMAND [OPTIONS]
   why       why two records are one model, or not         RECORD RECORD
   resolve   which models names are, say a server of yours  NAME ...
   prune     remove metrics older than the retention
+  backtest  replay the recorded history against a profile [--profile P] [--from DATE] [--to DATE]
   evaluate  print how good a part is                      linkage | quality | difficulty
   train     remake a trained file                         linkage | difficulty
   bench     measure a part                                linkage | difficulty

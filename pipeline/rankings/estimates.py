@@ -12,7 +12,7 @@ from pipeline.rankings.configurations import Evidence, ModelFacts, Rungs
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.regression import Term
 from pipeline.rankings.speed import OwnAttempts, OwnCalls
-from pipeline.rankings.typical_calls import MEDIUM, TYPICAL_CALLS
+from pipeline.rankings.typical_calls import MEDIUM, TYPICAL_CALLS, TypicalCall
 
 
 def configure(
@@ -53,8 +53,9 @@ def rank(
     profiles: Sequence[Profile],
     *,
     allow_data_collection: bool,
+    calls_of: Sequence[TypicalCall] = TYPICAL_CALLS,
 ) -> pl.DataFrame:
-    """`published.band_rankings` with the columns of `published.rankings` besides, for every band."""
+    """`published.band_rankings` with the columns of `published.rankings` besides, for every band of `calls_of`."""
     ranked = calls.build(offers, configured, own_calls, own_attempts, allow_data_collection=allow_data_collection)
-    frames = [scoring.rank(scoring.candidates(ranked, call), profiles, call) for call in TYPICAL_CALLS]
+    frames = [scoring.rank(scoring.candidates(ranked, call), profiles, call) for call in calls_of]
     return pl.concat([frame for frame in frames if not frame.is_empty()]) if not ranked.is_empty() else pl.DataFrame()

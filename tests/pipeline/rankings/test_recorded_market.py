@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.automation import REFRESH_JOB_NAME
 from pipeline.definitions import build_definitions
-from pipeline.rankings import configurations, evaluate, quality, tables
+from pipeline.entities import pins, read, resolve
+from pipeline.rankings import backtest, configurations, evaluate, history, profile, quality, tables
 from tests.conftest import RECORDINGS, needs_recordings
 from warehouse.connect import Locations, open_reader
 
@@ -171,3 +172,27 @@ def test_signals_of_rated_models_are_the_ratings_themselves(published: duckdb.Du
 
     assert differing == []
     assert rated > 380
+
+
+def test_the_recorded_history_is_replayed(market: Locations) -> None:
+    """A choice costs some score against hindsight, and less than the fixed rules that a person would follow."""
+    with open_reader(market.build) as connection:
+        copy = history.with_bundled(connection)
+        known, model_ids = read.records(connection), read.previous_ids(connection)
+    past = history.read(copy, lambda names: resolve.resolve(names, known, model_ids, pins=pins.load()))
+    balanced = next(p for p in profile.load() if p.is_default)
+    days = [dt.date(2025, 12, 2), dt.date(2026, 3, 10), dt.date(2026, 6, 20), dt.date(2026, 8, 22)]
+    choices = backtest.replay(past, balanced, quality.terms(), days, floor=1350.0)
+    by_strategy = {one.strategy: one for one in backtest.summarise(choices)}
+
+    assert {choice.day for choice in choices} == set(days)
+    assert min(choice.offers for choice in choices) > 150
+    assert by_strategy[backtest.HINDSIGHT].regret == 0.0
+    assert 0 < by_strategy[backtest.PROFILE].regret < by_strategy[backtest.TOP_RATED].regret
+    assert by_strategy[backtest.PROFILE].regret < by_strategy[backtest.CHEAPEST].regret
+    newest = [choice for choice in choices if choice.day == days[-1] and choice.strategy == backtest.PROFILE]
+    with open_reader(market.published) as connection:
+        first = connection.execute(
+            "SELECT offer_id, effort FROM published.rankings WHERE profile = 'balanced' AND rank = 1"
+        ).fetchall()
+    assert [(choice.offer_id, choice.effort) for choice in newest] == first

@@ -11,7 +11,7 @@ tried AS (
         "at",
         power(0.5, greatest(date_diff('second', "at", CAST($now AS TIMESTAMP)), 0) / 86400.0 / $half_life_days) AS weight
     FROM core.outcomes
-    WHERE outcome IN ('answered', 'overloaded', 'unreachable', 'stalled', 'malformed', 'broken')
+    WHERE "at" <= CAST($now AS TIMESTAMP) AND outcome IN ('answered', 'overloaded', 'unreachable', 'stalled', 'malformed', 'broken')
 )
 SELECT
     offer_id,

@@ -16,7 +16,7 @@ answered AS (
         END AS throughput_tokens_per_s,
         power(0.5, greatest(date_diff('second', "at", CAST($now AS TIMESTAMP)), 0) / 86400.0 / $half_life_days) AS weight
     FROM core.outcomes
-    WHERE outcome = 'answered' AND is_streamed AND first_content_ms > 0
+    WHERE "at" <= CAST($now AS TIMESTAMP) AND outcome = 'answered' AND is_streamed AND first_content_ms > 0
 )
 SELECT
     offer_id,
