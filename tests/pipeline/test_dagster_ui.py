@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from pipeline import __main__ as pipeline_main
 from pipeline import dagster_home
+from pipeline.automation import prune
 from pipeline.dagster_ui import LIVED_LONG_ENOUGH_S
 from tests.deployment import ROOT, belonging, daemons, dagster_runs, end, environment, eventually, graphql
 from warehouse.supervise import port_is_free
@@ -118,6 +121,28 @@ def test_a_killed_daemon_comes_back_and_a_killed_ui_leaves_nothing(ui: Ui) -> No
     assert "starting it again" in (ui.home / "ui.log").read_text()
     assert second.returncode == 2
     assert "Another Dagster UI is running" in second.stderr
+
+
+def test_what_a_killed_ui_left_half_made_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run between made and queued would wait for ever, and its schedule for it."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.get() as instance:
+        statuses = dg.DagsterRunStatus
+        made = {
+            status: instance.create_run_for_job(prune, status=status).run_id
+            for status in (statuses.NOT_STARTED, statuses.STARTING, statuses.STARTED, statuses.SUCCESS)
+        }
+
+        pipeline_main.close_runs_of_a_former_ui()
+
+        after = {status: instance.get_run_by_id(run_id) for status, run_id in made.items()}
+    assert {status.value: run.status.value for status, run in after.items() if run} == {
+        "NOT_STARTED": "FAILURE",
+        "STARTING": "FAILURE",
+        "STARTED": "FAILURE",
+        "SUCCESS": "SUCCESS",
+    }
 
 
 def test_nothing_is_told_to_anyone(tmp_path: Path) -> None:
