@@ -51,7 +51,10 @@ _SOURCES: dict[str, str] = {
             "price_disagreements",
         )
     },
-    **{name: f"FROM core.{name}" for name in ("observations", "source_loads", "quarantine", "decisions", "feedback", "shadow_calls")},
+    **{
+        name: f"FROM core.{name}"
+        for name in ("observations", "source_loads", "quarantine", "decisions", "feedback", "shadow_calls")
+    },
 }
 """Where a published table's rows are; those that are not named here have an SQL file in `sql/published/`."""
 

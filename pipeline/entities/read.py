@@ -13,13 +13,15 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "openrouter": ("openrouter_listings",),
     "lmsys_arena": ("lmsys_arena_names",),
     "huggingface": ("huggingface_benchmarks", "huggingface_repositories"),
+    "hub_evaluations": ("hub_evaluations",),
     "artificial_analysis": ("artificial_analysis_models",),
     "upstream": ("upstream_listings",),
     "models_dev": ("models_dev_models",),
     "genai_prices": ("genai_prices_models",),
     "litellm_prices": ("litellm_prices_models",),
 }
-"""Source → the core tables its records are read from by `warehouse/sql/entity/records_<source>.sql`."""
+"""Source → the core tables its records are read from by `warehouse/sql/entity/records_<source>.sql`. Where two tell of
+one record, the first counts."""
 
 
 def _has(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:

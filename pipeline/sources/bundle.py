@@ -25,8 +25,8 @@ from pipeline.sources.source import OBSERVATIONS, Source
 LARGEST_BYTES = 2 * 1024 * 1024
 """The whole snapshot stays below this: it is cloned with the code."""
 
-LOCAL = frozenset({"outcomes", "upstream"})
-"""Sources that tell of one deployment only."""
+LEFT_OUT = frozenset({"outcomes", "upstream", "hub_evaluations"})
+"""Sources that tell of one deployment only, or of which nothing has been recorded."""
 
 DECIMALS = {"lmsys_arena_ratings": 2, "huggingface_benchmarks": 2}
 """Digits kept of measured scores, well below their error. Prices and the rest keep nine."""
@@ -62,7 +62,7 @@ def build(directory: Path, target: Path) -> dict[str, int]:
 
     Raises `SnapshotTooLargeError` and leaves `target` as it was when the result exceeds `LARGEST_BYTES`.
     """
-    sources = [source for source in load_sources() if source.name not in LOCAL]
+    sources = [source for source in load_sources() if source.name not in LEFT_OUT]
     now = _newest(directory)
     with tempfile.TemporaryDirectory() as scratch:
         database = BuildDatabase(path=str(Path(scratch) / "build.duckdb"))

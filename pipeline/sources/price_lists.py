@@ -55,9 +55,20 @@ TIER_PRICES = (
 _HISTORY = (*TIER_PRICES, "price_reasoning_usd_per_mtok", "context_tokens", "max_output_tokens")
 
 
+CHEAPEST_USD_PER_MTOK, DEAREST_USD_PER_MTOK = 0.001, 2_000.0
+"""Outside of these a price was written in another unit, such as per token: the cheapest model in these lists asks
+0.003, the dearest 600."""
+
+
 def settled_prices(found: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Price columns as they may be believed. Both sides zero is how these lists write "free", "flat" and "unknown"."""
+    """Price columns as they may be believed. Both sides zero is how these lists write "free", "flat" and "unknown".
+
+    Raises `BadValueError` for a prompt or completion price that is in another unit.
+    """
     price_in, price_out = found.get("price_in_usd_per_mtok"), found.get("price_out_usd_per_mtok")
+    for price in (price_in, price_out):
+        if price and not CHEAPEST_USD_PER_MTOK <= price <= DEAREST_USD_PER_MTOK:
+            raise BadValueError(f"a price of {price:g} USD per million tokens is in another unit")
     if price_in is None or price_out is None or price_in == price_out == 0:
         return dict.fromkeys(found)
     return dict(found)

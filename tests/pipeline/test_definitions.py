@@ -20,6 +20,7 @@ ASSETS = {
     "sources": {
         "core/artificial_analysis_models",
         "core/genai_prices_models",
+        "core/hub_evaluations",
         "core/huggingface_benchmarks",
         "core/huggingface_repositories",
         "core/litellm_prices_models",

@@ -411,8 +411,9 @@ def test_the_full_recordings_load_in_seconds(store: StoreMaker, build: BuildData
     key = "source, record_id, metric, scope, observed_at"
     assert query(f"SELECT count(*) FROM (SELECT 1 FROM core.observations GROUP BY {key} HAVING count(*) > 1)") == [(0,)]
     assert query("SELECT source, count(*) FROM core.quarantine GROUP BY 1 ORDER BY 1") == [
-        ("litellm_prices", 11),
+        ("litellm_prices", 13),
         ("lmsys_arena", 4),
+        ("models_dev", 2),
         ("openrouter", 3),
     ]
     events = query(

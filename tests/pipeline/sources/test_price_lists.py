@@ -220,6 +220,18 @@ def test_no_entry_breaks_a_parser_or_brings_an_impossible_price(source: str, ent
         assert all(tier["min_prompt_tokens"] > 0 for tier in tiers(row))
 
 
+def test_a_price_in_another_unit_is_refused(small: Callable[[str], bytes]) -> None:
+    """A price per token where one per million is meant would make a model look free."""
+    held = json.loads(small("models_dev/api-2026-08-01.json"))
+    held["openai"]["models"]["acme-swift"]["cost"] = {"input": 2e-07, "output": 1.25e-06}
+
+    parsed = models_dev.parse_api(json.dumps(held).encode(), AT)
+
+    assert ("openai/acme-swift", "a price of 2e-07 USD per million tokens is in another unit") in {
+        (row.record_ref, row.reason) for row in parsed.refused
+    }
+
+
 def test_a_provider_is_known_by_spelling_and_by_address() -> None:
     """Each list's spelling and each API's host lead to one name; a lookalike host to none."""
     assert {providers.of_spelling(spelling) for spelling in ("together_ai", "togetherai", "together")} == {"together"}
@@ -231,7 +243,7 @@ def test_a_provider_is_known_by_spelling_and_by_address() -> None:
 
 @needs_recordings
 def test_the_recorded_price_lists_load() -> None:
-    """1,114, 1,128 and 1,529 rows of known providers; LiteLLM's map has eleven prices in the wrong unit."""
+    """1,112, 1,128 and 1,527 rows of known providers; fifteen prices are in the wrong unit."""
     rivals = RECORDINGS / "rivals"
     read = {
         "models_dev": models_dev.parse_api((rivals / "models_dev_api-2026-04-04.json").read_bytes(), AT),
@@ -240,9 +252,9 @@ def test_the_recorded_price_lists_load() -> None:
     }
 
     assert {source: (parsed.rows, len(parsed.refused)) for source, parsed in read.items()} == {
-        "models_dev": (1_114, 0),
+        "models_dev": (1_112, 2),
         "genai_prices": (1_128, 0),
-        "litellm_prices": (1_529, 11),
+        "litellm_prices": (1_527, 13),
     }
     opus = rows(read["litellm_prices"])["claude-opus-4-5"]
     assert (opus["price_in_usd_per_mtok"], opus["price_out_usd_per_mtok"], opus["max_output_tokens"]) == (5, 25, 64_000)
