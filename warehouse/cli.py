@@ -31,6 +31,7 @@ _PASSED_ON: dict[tuple[str, ...], tuple[str, ...]] = {
     ("bench", "linkage"): ("pipeline.entities", "bench"),
     ("train", "linkage"): ("pipeline.entities", "train"),
     ("evaluate", "quality"): ("pipeline.rankings", "evaluate"),
+    ("evaluate", "coverage"): ("pipeline.rankings", "coverage"),
     ("backtest",): ("pipeline.rankings.backtest_command",),
     ("evaluate", "difficulty"): ("proxy.difficulty", "evaluate"),
     ("bench", "difficulty"): ("proxy.difficulty", "bench"),
@@ -52,7 +53,7 @@ usage: orchestrator COMMAND [OPTIONS]
   resolve   which models names are, say a server of yours  NAME ...
   prune     remove metrics older than the retention
   backtest  replay the recorded history against a profile [--profile P] [--from DATE] [--to DATE]
-  evaluate  print how good a part is                      linkage | quality | difficulty
+  evaluate  print how good a part is                      linkage | quality | coverage | difficulty
   train     remake a trained file                         linkage | difficulty
   bench     measure a part                                linkage | difficulty
 

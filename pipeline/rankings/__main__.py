@@ -1,4 +1,4 @@
-"""`python -m pipeline.rankings evaluate | train | page`: how good the estimates are, learning them anew, showing them.
+"""`python -m pipeline.rankings evaluate | coverage | train | page`: how good and how many the estimates are, and pages.
 
 Arguments and printing belong here. All read the build database that the last refresh left.
 """
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     environment.load()
     parser = argparse.ArgumentParser(prog="python -m pipeline.rankings", description=__doc__)
-    parser.add_argument("command", choices=("evaluate", "train", "page"))
+    parser.add_argument("command", choices=("evaluate", "coverage", "train", "page"))
     parser.add_argument("--build", type=Path, default=None, help="build database to read (default: the configured one)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random fifths")
     parser.add_argument("--since", type=dt.date.fromisoformat, default=_NEW_SINCE, help="models first rated since")
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = chosen.build or locations().build
     try:
         with open_reader(path) as connection:
+            if chosen.command == "coverage":
+                print(coverage(connection), end="")
+                return 0
             rungs = configurations.build(tables.read_models(connection), tables.read_evidence(connection))
             first_published = tables.read_first_published(connection)
             page = first_tens(connection) if chosen.command == "page" else ""
@@ -58,6 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     _evaluate(rungs, first_published, chosen.seed, chosen.since)
     return 0
+
+
+def coverage(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many callable chat models have quality, time, throughput and cost, and the rest with the reason."""
+    rows = connection.execute(sql.statement("ranking", "read_coverage")).fetchall()
+    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers").fetchall()[0][0]
+    missing = [(model_id, reason) for model_id, is_complete, reason in rows if not is_complete]
+    by_policy = [model_id for model_id, reason in missing if reason.endswith("let in")]
+    rankable = len(rows) - len(by_policy)
+    complete = len(rows) - len(missing)
+    share = f"{complete / rankable:.1%}" if rankable else "none"
+    lines = [
+        f"Listings of {newest:%Y-%m-%d}: {len(rows)} chat models can be called, {rankable} of them without giving prompts",
+        f"away; {complete} of those ({share}) have quality, latency, throughput and cost.",
+        "",
+        *(f"{model_id:<60} {reason}" for model_id, reason in missing),
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def first_tens(connection: duckdb.DuckDBPyConnection) -> str:

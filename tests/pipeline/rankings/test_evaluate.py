@@ -67,3 +67,13 @@ def test_the_page_shows_every_profile_and_band(ranked: duckdb.DuckDBPyConnection
     assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [p.name for p in load()]
     assert "| 1 | acme/grand |" in page
     assert page.count("Easy prompts: ") == page.count("Hard prompts: ") == len(load())
+
+
+def test_coverage_counts_and_names_what_is_missing(ranked: duckdb.DuckDBPyConnection) -> None:
+    """One model of four has no price anywhere."""
+    told = __main__.coverage(ranked)
+
+    assert "4 chat models can be called, 4 of them without giving prompts" in told
+    assert "3 of those (75.0%)" in told
+    assert "bolt/unpriced" in told
+    assert "no source states a price" in told

@@ -15,8 +15,10 @@ import pytest
 from pipeline.automation import REFRESH_JOB_NAME
 from pipeline.definitions import build_definitions
 from pipeline.entities import pins, read, resolve
-from pipeline.rankings import backtest, configurations, evaluate, history, profile, quality, tables
+from pipeline.rankings import __main__, backtest, configurations, evaluate, history, quality, tables
+from pipeline.rankings.profile import load
 from tests.conftest import RECORDINGS, needs_recordings
+from warehouse import sql
 from warehouse.connect import Locations, open_reader
 
 pytestmark = [pytest.mark.performance, needs_recordings, pytest.mark.timeout(300)]
@@ -87,6 +89,17 @@ def test_nearly_every_callable_model_has_quality_time_and_cost(published: duckdb
 
     assert models > 250
     assert share >= 0.95
+
+
+def test_the_command_says_how_many_are_covered_and_names_the_rest(market: Locations) -> None:
+    with open_reader(market.build) as connection:
+        rows = connection.execute(sql.statement("ranking", "read_coverage")).fetchall()
+        told = __main__.coverage(connection)
+    missing = [(model_id, reason) for model_id, is_complete, reason in rows if not is_complete]
+    ours = [model_id for model_id, reason in missing if not reason.endswith("let in")]
+
+    assert len(ours) <= 0.05 * len(rows)
+    assert all(model_id in told and reason in told for model_id, reason in missing)
 
 
 def test_nothing_that_is_no_chat_model_is_ranked(published: duckdb.DuckDBPyConnection) -> None:
@@ -180,7 +193,7 @@ def test_the_recorded_history_is_replayed(market: Locations) -> None:
         copy = history.with_bundled(connection)
         known, model_ids = read.records(connection), read.previous_ids(connection)
     past = history.read(copy, lambda names: resolve.resolve(names, known, model_ids, pins=pins.load()))
-    balanced = next(p for p in profile.load() if p.is_default)
+    balanced = next(p for p in load() if p.is_default)
     days = [dt.date(2025, 12, 2), dt.date(2026, 3, 10), dt.date(2026, 6, 20), dt.date(2026, 8, 22)]
     choices = backtest.replay(past, balanced, quality.terms(), days, floor=1350.0)
     by_strategy = {one.strategy: one for one in backtest.summarise(choices)}
