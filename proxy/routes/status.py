@@ -107,14 +107,20 @@ async def status(state: State) -> dict[str, Any]:
         "publication": _publication(runtime),
         "upstreams_problem": runtime.upstreams_problem,
         "upstreams": [
-            {"name": one.name, "kind": one.kind, "is_local": one.is_local, "problem": one.problem}
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "is_local": one.is_local,
+                "keys": len(one.keys) or int("authorization" in one.headers),
+                "problem": one.problem,
+            }
             for one in runtime.accounts.values()
         ],
         "breakers": breakers,
         "admission": runtime.policies.admission.state(),
         "sessions": len(runtime.policies.sessions),
         "cache": _cache(runtime.policies.cache),
-        "policies": {"problem": runtime.policies.problem or runtime.policies.ledger.problem},
+        "policies": {"problem": runtime.policies.problem or runtime.policies.ledger.problem or runtime.orders.problem},
         "outcomes": {
             "written": runtime.outcomes.written,
             "waiting": runtime.outcomes.waiting,
