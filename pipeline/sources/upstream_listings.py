@@ -252,7 +252,7 @@ def _payload(upstream: Upstream) -> Payload:
         name=upstream.name,
         parse=partial(parse_listing, kind=upstream.kind, is_local=upstream.is_local, provider=provider),
         tables=("upstream_listings",),
-        addresses=() if tells else (address(upstream),),
+        addresses=(address(upstream),),
         collect=partial(collect, upstream=upstream) if tells else None,
         collected_from=address(upstream) if tells else "",
         headers=headers,
