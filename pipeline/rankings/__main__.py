@@ -66,15 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def coverage(connection: duckdb.DuckDBPyConnection) -> str:
     """How many callable chat models have quality, time, throughput and cost, and the rest with the reason."""
     rows = connection.execute(sql.statement("ranking", "read_coverage")).fetchall()
-    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers").fetchall()[0][0]
+    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers WHERE host_tag IS NULL").fetchall()[0][0]
     missing = [(model_id, reason) for model_id, is_complete, reason in rows if not is_complete]
     by_policy = [model_id for model_id, reason in missing if reason.endswith("let in")]
     rankable = len(rows) - len(by_policy)
     complete = len(rows) - len(missing)
     share = f"{complete / rankable:.1%}" if rankable else "none"
     lines = [
-        f"Listings of {newest:%Y-%m-%d}: {len(rows)} chat models can be called, {rankable} of them without giving prompts",
-        f"away; {complete} of those ({share}) have quality, latency, throughput and cost.",
+        f"Listings of {newest:%Y-%m-%d}: {len(rows)} chat models can be called, {rankable} of them without giving",
+        f"prompts away; {complete} of those ({share}) have quality, latency, throughput and cost.",
         "",
         *(f"{model_id:<60} {reason}" for model_id, reason in missing),
     ]
@@ -84,7 +84,7 @@ def coverage(connection: duckdb.DuckDBPyConnection) -> str:
 def first_tens(connection: duckdb.DuckDBPyConnection) -> str:
     """docs/rankings.md: the first ten of every profile, and the first three for easy and hard prompts."""
     ranked = connection.sql(sql.statement("ranking", "read_first_ranks")).pl()
-    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers").fetchall()[0][0]
+    newest = connection.execute("SELECT max(observed_at) FROM ranking.offers WHERE host_tag IS NULL").fetchall()[0][0]
     parts = [
         "# The first ten of each profile",
         "",

@@ -73,7 +73,7 @@ def test_coverage_counts_and_names_what_is_missing(ranked: duckdb.DuckDBPyConnec
     """One model of four has no price anywhere."""
     told = __main__.coverage(ranked)
 
-    assert "4 chat models can be called, 4 of them without giving prompts" in told
+    assert "4 chat models can be called, 4 of them without giving" in told
     assert "3 of those (75.0%)" in told
     assert "bolt/unpriced" in told
     assert "no source states a price" in told
