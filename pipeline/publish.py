@@ -42,6 +42,7 @@ _SOURCES: dict[str, str] = {
         for name in (
             "offers",
             "configurations",
+            "category_qualities",
             "rankings",
             "band_rankings",
             "pareto",

@@ -449,6 +449,12 @@ TABLES: tuple[Table, ...] = (
     Table("model_aliases", ModelAlias, ("alias",), ("alias",)),
     Table("offers", Offer, ("offer_id",), ("offer_id",)),
     Table("configurations", Configuration, ("model_id", "effort"), ("model_id", "effort")),
+    Table(
+        "category_qualities",
+        CategoryQuality,
+        ("model_id", "effort", "category"),
+        ("category", "model_id", "effort"),
+    ),
     Table("rankings", Ranking, ("profile", "rank"), ("profile", "rank")),
     Table(
         "band_rankings",

@@ -15,7 +15,7 @@ import duckdb
 
 from pipeline.rankings import configurations, evaluate, quality, tables
 from pipeline.rankings.assets import first_rows
-from pipeline.rankings.configurations import Rungs
+from pipeline.rankings.configurations import Evidence, Rungs
 from pipeline.rankings.evaluate import Measured
 from pipeline.rankings.typical_calls import MEDIUM
 from warehouse import environment, sql
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if chosen.command == "coverage":
                 print(coverage(connection), end="")
                 return 0
-            rungs = configurations.build(tables.read_models(connection), tables.read_evidence(connection))
+            evidence = tables.read_evidence(connection)
+            rungs = configurations.build(tables.read_models(connection), evidence)
             first_published = tables.read_first_published(connection)
             page = first_tens(connection) if chosen.command == "page" else ""
     except FileNotFoundError:
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quality.save(quality.train(rungs, steps=chosen.steps), len(rungs.ratings))
         print(f"Wrote {quality.MODEL_FILE}, trained on {len(rungs.ratings)} ratings.")
         return 0
-    _evaluate(rungs, first_published, chosen.seed, chosen.since)
+    _evaluate(rungs, evidence, first_published, chosen.seed, chosen.since)
     return 0
 
 
@@ -105,7 +106,9 @@ def first_tens(connection: duckdb.DuckDBPyConnection) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _evaluate(rungs: Rungs, first_published: dict[str, dt.date], seed: int, since: dt.date) -> None:
+def _evaluate(
+    rungs: Rungs, evidence: Sequence[Evidence], first_published: dict[str, dt.date], seed: int, since: dt.date
+) -> None:
     terms = quality.terms()
     data = evaluate.rated(rungs)
     print(f"{len(data.target)} Arena ratings of {len({r.model_id for r in data.ratings})} models, rating points\n")
@@ -116,6 +119,8 @@ def _evaluate(rungs: Rungs, first_published: dict[str, dt.date], seed: int, sinc
     _print(f"Models first rated since {since}, from what was rated before each", by_time)
     by_time = evaluate.hidden_by_time(alone, terms, first_published, since)
     _print("The same without the Arena's other leaderboards", by_time[:1])
+    by_category = evaluate.hidden_categories(rungs, evidence, seed=seed)
+    _print("A fifth of each category's ratings hidden, overall ratings known", by_category)
     _print("One effort hidden, intelligence index points", evaluate.hidden_efforts(rungs))
 
 
@@ -127,7 +132,8 @@ def _print(title: str, lines: Sequence[Measured]) -> None:
     print(f"  {'':46s} {'rows':>6s} {'Spearman':>9s} {'error':>7s} {'in 90 %':>8s}")
     for line in lines:
         coverage = "" if line.coverage is None else f"{line.coverage:.1%}"
-        print(f"  {line.name:46s} {line.count:6d} {line.spearman:9.3f} {line.mean_absolute_error:7.1f} {coverage:>8s}")
+        name = line.name if len(line.name) <= 46 else f"{line.name[:45]}…"
+        print(f"  {name:46s} {line.count:6d} {line.spearman:9.3f} {line.mean_absolute_error:7.1f} {coverage:>8s}")
     print()
 
 

@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from pipeline import pictures, plots
-from pipeline.rankings import estimates, profile, quality, signals, tables
+from pipeline.rankings import categories, estimates, profile, quality, signals, tables
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
 from pipeline.resources import BuildDatabase, Clock
@@ -264,6 +264,12 @@ def _own_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             {"duckdb", "polars"},
         ),
         _spec(
+            "category_qualities",
+            "How good every configuration is at each kind of prompt: code, mathematics, writing, languages.",
+            [*_LINKED, _key("offers"), _key("evidence")],
+            {"duckdb", "polars"},
+        ),
+        _spec(
             "signals",
             "Which value of which record stands behind every estimate.",
             [_key("offers"), _key("evidence"), _key("own_calls"), _key("own_attempts")],
@@ -272,13 +278,17 @@ def _own_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     ],
 )
 def configurations(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
-    """Fill `ranking.configurations` and `ranking.signals`."""
+    """Fill `ranking.configurations`, `ranking.category_qualities` and `ranking.signals`."""
     with build.writing() as connection:
         evidence_rows = tables.read_evidence(connection)
         rungs, frame = estimates.configure(tables.read_models(connection), evidence_rows, quality.terms())
         tables.write(connection, "configurations", frame)
         yield dg.MaterializeResult(
             asset_key=_key("configurations"), metadata=_counted(connection, "configurations", "quality_basis")
+        )
+        tables.write(connection, "category_qualities", categories.build(rungs, frame, evidence_rows))
+        yield dg.MaterializeResult(
+            asset_key=_key("category_qualities"), metadata=_counted(connection, "category_qualities", "category")
         )
         own_calls, own_calls_at = tables.read_own_calls(connection)
         offered = tables.read_offers(connection)

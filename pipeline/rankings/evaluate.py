@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.rankings import ladders, quality
-from pipeline.rankings.configurations import Rating, Rungs
+from pipeline.rankings import categories, ladders, quality, regression
+from pipeline.rankings.configurations import Evidence, Rating, Rungs
 from pipeline.rankings.regression import Columns, Term, Vector
 
 _Z90 = 1.6449
@@ -178,6 +178,38 @@ def _compared(truth: Vector, guesses: Mapping[str, Vector]) -> list[Measured]:
         if can.sum() > 2:
             lines.append(measure(label, truth[can], guesses[name][can]))
             lines.append(measure("  this model on the same rows", truth[can], model[can], sd[can]))
+    return lines
+
+
+def hidden_categories(rungs: Rungs, evidence: Sequence[Evidence], *, seed: int = 0) -> list[Measured]:
+    """Hide a fifth of each category's ratings, then the next, and estimate them from the rest and the overall ratings.
+
+    All categories together, then each; every line is followed by the category's mean offset on the same rows.
+    """
+    data = rated(rungs)
+    columns = categories.with_level(data.columns, data.target)
+    kernel = regression.Kernel(categories.TERMS, columns, columns)
+    drawn = np.random.default_rng(seed)
+    found: dict[str, list[Vector]] = {}
+    for category, seen in categories.offsets(rungs.ratings, evidence).items():
+        order = drawn.permutation(len(seen.values))
+        mean, sd, simple = (np.empty(len(order)) for _ in range(3))
+        for fold in range(FOLDS):
+            hidden = order[fold::FOLDS]
+            known = np.setdiff1d(order, hidden)
+            part = categories.Offsets(seen.rows[known], seen.values[known], seen.noise_variance[known])
+            estimate, rows = categories.learn(kernel, part), seen.rows[hidden].astype(int)
+            mean[hidden], simple[hidden] = estimate.mean[rows], part.centre
+            sd[hidden] = np.sqrt(estimate.sd[rows] ** 2 + seen.noise_variance[hidden])
+        overall = data.target[seen.rows.astype(int)]
+        found[category] = [overall + seen.values, overall + mean, sd, overall + simple]
+    if not found:
+        return []
+    together = [np.concatenate(parts) for parts in zip(*found.values(), strict=True)]
+    lines = []
+    for name, (truth, guessed, spread, simple) in {"all categories": together, **found}.items():
+        lines.append(measure(name, truth, guessed, spread))
+        lines.append(measure("  overall and the category's mean offset", truth, simple))
     return lines
 
 

@@ -120,6 +120,33 @@ class Regression:
         return {t.name: float(np.vdot(outer, part)) * t.sd**2 for t, part in zip(self._terms, self._parts, strict=True)}
 
 
+class Kernel:
+    """A kernel between `known` rows, and between them and `wanted` rows, for several targets over the same rows."""
+
+    def __init__(self, terms: Sequence[Term], known: Columns, wanted: Columns) -> None:
+        scales = _scales(terms, known)
+        self.known: Matrix = np.zeros((_height(known), _height(known)))
+        self.cross: Matrix = np.zeros((_height(wanted), _height(known)))
+        self.own: Vector = np.zeros(_height(wanted))
+        for term in terms:
+            self.known += term.sd**2 * _part(term, known, known, scales)
+            self.cross += term.sd**2 * _part(term, wanted, known, scales)
+            self.own += term.sd**2 * _diagonal(term, wanted, scales)
+
+
+def condition(kernel: Kernel, rows: NDArray[np.int_], target: Vector, noise_variance: Vector) -> Estimate:
+    """Estimates of the wanted rows from a target of mean zero, seen at some of the known rows."""
+    lower = np.linalg.cholesky(kernel.known[np.ix_(rows, rows)] + np.diag(noise_variance + 1e-8))
+    inverse = np.linalg.inv(lower)
+    projected = kernel.cross[:, rows] @ inverse.T
+    variance = kernel.own - np.sum(projected * projected, axis=1)
+    return Estimate(projected @ (inverse @ target), np.sqrt(np.maximum(variance, 1e-9)))
+
+
+def _height(columns: Columns) -> int:
+    return len(next(iter(columns.values())))
+
+
 def fit_sds(
     terms: Sequence[Term], columns: Columns, target: Vector, noise_variance: Vector, *, steps: int = 120
 ) -> tuple[Term, ...]:

@@ -45,6 +45,7 @@ ASSETS = {
     },
     "rankings": {
         "ranking/band_rankings",
+        "ranking/category_qualities",
         "ranking/changes",
         "ranking/configurations",
         "ranking/evidence",
@@ -60,6 +61,7 @@ ASSETS = {
     },
     "published": {
         "published/band_rankings",
+        "published/category_qualities",
         "published/changes",
         "published/configurations",
         "published/decisions",

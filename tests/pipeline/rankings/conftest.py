@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.rankings import estimates, profile, quality, signals, tables
+from pipeline.rankings import categories, estimates, profile, quality, signals, tables
 from tests.pipeline.rankings import small_world
 from tests.pipeline.rankings.build_tables import NOW
 from warehouse.connect import open_memory
@@ -41,6 +41,7 @@ def rank(
     evidence = tables.read_evidence(connection)
     rungs, frame = estimates.configure(tables.read_models(connection), evidence, quality.terms())
     tables.write(connection, "configurations", frame)
+    tables.write(connection, "category_qualities", categories.build(rungs, frame, evidence))
     configured, offered = tables.read_configurations(connection), tables.read_offers(connection)
     own_calls, own_calls_at = tables.read_own_calls(connection)
     attempts, attempts_at = tables.read_own_attempts(connection)

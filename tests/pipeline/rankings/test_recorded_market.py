@@ -51,7 +51,8 @@ def published(market: Locations) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def test_quality_is_estimated_as_well_as_documented(market: Locations) -> None:
     with open_reader(market.build) as connection:
-        rungs = configurations.build(tables.read_models(connection), tables.read_evidence(connection))
+        evidence = tables.read_evidence(connection)
+        rungs = configurations.build(tables.read_models(connection), evidence)
         first_published = tables.read_first_published(connection)
     data, terms = evaluate.rated(rungs), quality.terms()
     lines = evaluate.hidden_fifths(data, terms)
@@ -68,6 +69,9 @@ def test_quality_is_estimated_as_well_as_documented(market: Locations) -> None:
     assert lines[linear + 1].mean_absolute_error < lines[linear].mean_absolute_error
     assert efforts.mean_absolute_error <= other_efforts.mean_absolute_error / 2
     assert 0.85 <= (efforts.coverage or 0) <= 0.95
+    in_category, by_mean_offset, *_ = evaluate.hidden_categories(rungs, evidence)
+    assert in_category.mean_absolute_error <= 0.7 * by_mean_offset.mean_absolute_error
+    assert 0.85 <= (in_category.coverage or 0) <= 0.95
     assert new.spearman >= 0.85
     assert 0.85 <= (new.coverage or 0) <= 0.95
 
