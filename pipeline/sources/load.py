@@ -130,6 +130,7 @@ def prepare(
             frame = table.as_of(frame, now.date())
         if frame.height or not exists(connection, table.name):
             _run(connection, table.name, frame, feeding, names, source.name)
+        _add_new_columns(connection, table)
         if table.observe is not None:
             observed.append(table.observe(frame))
     if bundled and snapshot is not None:
@@ -315,6 +316,18 @@ def append(connection: duckdb.DuckDBPyConnection, observed: pl.DataFrame) -> Non
     """Add history rows, with their origin, in one go: what is a change is told from all of them at once."""
     if observed.height:
         _run(connection, "observations", observed, [], [], "")
+
+
+def _add_new_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Give a table that an older version filled the columns that have come since, empty until it is loaded anew."""
+    held = {name for name, _, _ in _columns(connection, table.name)}
+    if set(table.schema) <= held:
+        return
+    connection.register("incoming", pl.DataFrame(schema=dict(table.schema)).to_arrow())
+    for name, kind, *_ in connection.execute("DESCRIBE incoming").fetchall():
+        if name not in held:
+            connection.execute(f'ALTER TABLE core.{table.name} ADD COLUMN "{name}" {kind}')
+    connection.unregister("incoming")
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, str, str], ...]:

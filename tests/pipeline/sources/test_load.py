@@ -422,3 +422,29 @@ def test_the_full_recordings_load_in_seconds(store: StoreMaker, build: BuildData
     )
     assert events[0][0] > 50
     assert len(set(itertools.chain(*query("SELECT DISTINCT source FROM core.source_loads")))) == 7
+
+
+def test_a_table_of_an_older_version_gets_its_new_columns(
+    store: StoreMaker, build: BuildDatabase, query: Query
+) -> None:
+    """Nothing new arrives, and yet what is asked of the table can be answered."""
+    source = next(source for source in load_sources() if source.name == "models_dev")
+    load(source, store(directory=str(SMALL)), build, load_settings({}), NOW)
+    with build.writing() as connection:
+        connection.execute("ALTER TABLE core.models_dev_models DROP COLUMN price_image_usd")
+    load(source, store(offline=True), build, load_settings({}), NOW)
+
+    assert query("SELECT count(*) > 0, count(price_image_usd) FROM core.models_dev_models") == [(True, 0)]
+
+
+def test_the_bundle_tells_which_rows_it_refused(build: BuildDatabase, query: Query, store: StoreMaker) -> None:
+    """What `rows_quarantined` counts can be looked at, without the rows' own words."""
+    for source in load_sources():
+        if source.name in ("litellm_prices", "lmsys_arena"):
+            load(source, store(offline=True, snapshot=""), build, load_settings({}), NOW)
+
+    counted = query("SELECT source, sum(rows_quarantined) FROM core.source_loads GROUP BY 1 ORDER BY 1")
+    held = query("SELECT source, count(*) FROM core.quarantine WHERE row_json = 'null' GROUP BY 1 ORDER BY 1")
+
+    assert held == [("litellm_prices", 13), ("lmsys_arena", 4)]
+    assert [(source, int(count)) for source, count in counted] == held
