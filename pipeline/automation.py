@@ -93,6 +93,7 @@ def _keys(names: Sequence[str], known: set[dg.AssetKey]) -> list[dg.AssetKey]:
     name=PRUNE_JOB_NAME,
     description="Drop observations, attempts and Dagster's own runs older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
     executor_def=dg.in_process_executor,
+    config=_READABLE,
 )
 def prune() -> None:
     """The warehouse's history first, then the memory of how it was made."""

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _upstreams(is_offline: bool) -> Iterator[Finding]:
     for row in rows:
         if row in usable:
             key = f"{row.api_key_env} is set" if row.api_key_env else "no key needed"
-            yield Finding("ok", f"Upstream {row.name}: {row.base_url} ({key}).")
+            yield _local(row) if row.is_local else Finding("ok", f"Upstream {row.name}: {row.base_url} ({key}).")
         else:
             yield Finding("note", f"Upstream {row.name}: set {row.api_key_env} to use it.")
     if not usable:
@@ -91,6 +92,19 @@ def _upstreams(is_offline: bool) -> Iterator[Finding]:
                     f"A local {name} answers at {url}: set enabled = true for [{name}] in your upstreams.toml "
                     "and add localhost to ORCHESTRATOR_ALLOWED_DOMAINS to route to it.",
                 )
+
+
+def _local(row: upstreams.Upstream) -> Finding:
+    """A server of the user's own: whether it may be called, and answers."""
+    host = urllib.parse.urlsplit(row.base_url).hostname or ""
+    allowed = {one.strip() for one in (os.environ.get("ORCHESTRATOR_ALLOWED_DOMAINS") or "").split(",")}
+    if host not in allowed:
+        return Finding(
+            "note", f"Upstream {row.name}: add {host} to ORCHESTRATOR_ALLOWED_DOMAINS, if its address is a private one."
+        )
+    if not _answers(f"{row.base_url}/models"):
+        return Finding("note", f"Upstream {row.name}: nothing answers at {row.base_url}/models. Is it running?")
+    return Finding("ok", f"Upstream {row.name}: answers at {row.base_url}.")
 
 
 def _publication() -> Iterator[Finding]:
@@ -133,7 +147,7 @@ def _age(age: dt.timedelta) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        # Only the fixed loopback addresses above come here.
+        # Only the fixed loopback addresses above and the user's own servers come here.
         with urllib.request.urlopen(url, timeout=_REACH_TIMEOUT_S) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (OSError, ValueError):
