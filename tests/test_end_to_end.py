@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import openai
 import pytest
@@ -260,3 +262,57 @@ def test_route_explains_and_calls_nothing(home: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert "quality" in told.stdout
     assert "OPENROUTER_API_KEY" in told.stdout
+
+
+@pytest.mark.performance
+async def test_fifty_page_loads_a_second_harm_no_call(home: Path) -> None:
+    """Beside 200 calls a second: each load is the page, its parts and the figures it asks for, nothing from a cache."""
+    seconds, call = 5, {"model": "auto", "messages": HI}
+    async with serving(home) as (upstream, _, http), aiohttp.ClientSession(str(http.base_url)) as session:
+        page = (await http.get("/")).text
+        parts = sorted(set(re.findall(r'(?:href|src)="(/page/[^"]+)"', page)))
+        figures = (
+            "status",
+            "traffic",
+            "decisions?limit=20",
+            "routing_profiles",
+            "models/chart?profile=balanced&band=medium",
+        )
+        loop = asyncio.get_running_loop()
+
+        async def fetch(path: str) -> int:
+            async with session.get(path) as answer:
+                await answer.read()
+                return answer.status
+
+        async def load() -> list[int]:
+            first = [await fetch("/")]
+            return first + await asyncio.gather(*map(fetch, [*parts, *(f"/v1/{figure}" for figure in figures)]))
+
+        async def ask() -> tuple[int, str, float]:
+            began = loop.time()
+            async with session.post("/v1/chat/completions", json=call) as answer:
+                await answer.read()
+                return answer.status, answer.headers["x-orchestrator-attempts"], loop.time() - began
+
+        began = loop.time()
+        calls, loads = [], []
+        for tick in range(seconds * 50):
+            loads.append(asyncio.create_task(load()))
+            calls += [asyncio.create_task(ask()) for _ in range(4)]
+            await asyncio.sleep(max(0.0, began + (tick + 1) / 50 - loop.time()))
+        answered = await asyncio.gather(*calls)
+        loaded = await asyncio.gather(*loads)
+        took_s = loop.time() - began
+    times_ms = sorted(1000 * took for _, _, took in answered)
+    print(f"{len(answered) / took_s:.0f} calls/s, {len(loaded) / took_s:.0f} page loads/s of {len(loaded[0])} requests")
+    print(
+        f"median call {times_ms[len(times_ms) // 2]:.1f} ms, 99 % within {times_ms[len(times_ms) * 99 // 100]:.1f} ms"
+    )
+
+    assert {(status, attempts) for status, attempts, _ in answered} == {(200, "1")}
+    assert {status for statuses in loaded for status in statuses} == {200}
+    assert len(parts) > 10
+    assert len(upstream.calls) == seconds * 200
+    # On a machine that does nothing else the rate is kept; one that does may take longer, not fail.
+    assert took_s < 4 * seconds
