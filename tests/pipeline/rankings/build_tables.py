@@ -11,7 +11,18 @@ from typing import Any
 
 import duckdb
 
-from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord, Observation, QuarantinedRow, SourceLoad
+from warehouse.published import (
+    TABLE_OF,
+    Decision,
+    Feedback,
+    Model,
+    ModelAlias,
+    ModelRecord,
+    Observation,
+    QuarantinedRow,
+    ShadowCall,
+    SourceLoad,
+)
 
 NOW = dt.datetime(2026, 8, 22, 12, 0)
 
@@ -106,6 +117,9 @@ COLUMNS |= {
     "core.observations": _contract_columns(Observation, "origin VARCHAR"),
     "core.source_loads": _contract_columns(SourceLoad),
     "core.quarantine": _contract_columns(QuarantinedRow),
+    "core.decisions": _contract_columns(Decision, "segment VARCHAR"),
+    "core.feedback": _contract_columns(Feedback, "segment VARCHAR"),
+    "core.shadow_calls": _contract_columns(ShadowCall, "segment VARCHAR"),
     "entity.models": _contract_columns(Model, without=("offer_count",)),
     "entity.model_records": _contract_columns(ModelRecord),
     "entity.model_aliases": _contract_columns(ModelAlias),
