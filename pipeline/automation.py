@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipeline.progress import terminal_logger
 from pipeline.resources import Clock
 from pipeline.run_history import prune_runs
 from pipeline.settings import SettingError
@@ -93,6 +94,7 @@ def _keys(names: Sequence[str], known: set[dg.AssetKey]) -> list[dg.AssetKey]:
     name=PRUNE_JOB_NAME,
     description="Drop observations, attempts and Dagster's own runs older than ORCHESTRATOR_METRIC_RETENTION_DAYS.",
     executor_def=dg.in_process_executor,
+    logger_defs={"terminal": terminal_logger},
     config=_READABLE,
 )
 def prune() -> None:
