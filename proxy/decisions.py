@@ -39,7 +39,7 @@ _COLUMNS = frozenset(
     )
 )  # fmt: skip
 """What of a record has a column of its own."""
-_MOST_SEARCHED_BYTES = 64 * 1024 * 1024
+_MOST_SEARCHED_BYTES = 16 * 1024 * 1024
 
 
 class _Kept(NamedTuple):
