@@ -180,48 +180,66 @@ def load(gateway: Gateway, pid: int | None, concurrency: int, seconds: int) -> d
     return found
 
 
+STREAMS = (
+    # events of a stream, ms between them, calls at a time, calls
+    (20, 5, 1, 100),  # how much later the first event comes
+    (400, 0, 8, 400),  # how many events a second
+)
+
+
 def streams(chosen: argparse.Namespace, directory: Path) -> list[str]:
-    """Streamed calls, direct and through this proxy: time to the first event, events a second of eight at a time."""
+    """Streamed calls, direct and through this proxy: time to the first event, events a second, CPU time an event."""
     up, port = chosen.port + 6, chosen.port + 7
     command, environment = prepared(directory / "streaming", port, f"http://127.0.0.1:{up}/v1")
     ours = Gateway(port, command, "auto", environment=environment)
-    lines = []
-    with contextlib.ExitStack() as stack:
-        upstream = [sys.executable, str(HERE / "stream_upstream.py"), str(up), "400", "0"]
-        stack.enter_context(process("stream-upstream", upstream, directory, {}))
-        pid = stack.enter_context(process("streaming", ours.command or (), directory, environment))
-        while not is_answered(ours, b"data: [DONE]"):
-            time.sleep(0.1)
-        for concurrency, calls in ((1, 300), (8, 400)):
-            for name, at, model in (("direct", up, "bench/model"), ("ours", port, "auto")):
-                before, _ = cpu_and_rss(pid)
-                said = subprocess.run(
-                    [
-                        *(sys.executable, str(HERE / "stream_client.py"), f"http://127.0.0.1:{at}{PATH}"),
-                        *(str(concurrency), str(calls)),
-                    ],
-                    capture_output=True,
-                    text=True,
-                    env=os.environ | {"MODEL": model},
-                ).stdout.strip()
-                cpu_us = 1e6 * (cpu_and_rss(pid)[0] - before) / (calls * 400)
-                lines.append(
-                    f"{name:<14}{concurrency:>4}  {said.removeprefix('RESULT ')} cpu_us_per_event={cpu_us:.1f}"
-                )
+    lines = [
+        f"{'streams of':<22}{'c':>3}{'direct: first ms':>18}{'events/s':>10}{'ours: first ms':>16}"
+        f"{'p99':>7}{'added':>7}"
+        f"{'events/s':>10}{'CPU us/event':>14}{'failed':>8}"
+    ]
+    for count, gap_ms, concurrency, calls in STREAMS:
+        with contextlib.ExitStack() as stack:
+            upstream = [sys.executable, str(HERE / "stream_upstream.py"), str(up), str(count), str(gap_ms)]
+            stack.enter_context(process("stream-upstream", upstream, directory, {}))
+            pid = stack.enter_context(process("streaming", ours.command or (), directory, environment))
+            while not is_answered(ours, b"data: [DONE]"):
+                time.sleep(0.1)
+            direct = _streamed(up, "bench/model", concurrency, calls)
+            before, _ = cpu_and_rss(pid)
+            through = _streamed(port, "auto", concurrency, calls)
+            cpu_us = 1e6 * (cpu_and_rss(pid)[0] - before) / (calls * count)
+        first, through_first = direct["ttft_p50_us"] / 1000, through["ttft_p50_us"] / 1000
+        lines.append(
+            f"{f'{count} events, {gap_ms} ms apart':<22}{concurrency:>3}{first:>18.2f}{direct['events_per_s']:>10.0f}"
+            f"{through_first:>16.2f}{through['ttft_p99_us'] / 1000:>7.2f}{through_first - first:>7.2f}"
+            f"{through['events_per_s']:>10.0f}{cpu_us:>14.1f}{through['failed']:>8.0f}"
+        )
     return lines
+
+
+def _streamed(port: int, model: str, concurrency: int, calls: int) -> dict[str, float]:
+    url = f"http://127.0.0.1:{port}{PATH}"
+    said = subprocess.run(
+        [sys.executable, str(HERE / "stream_client.py"), url, str(concurrency), str(calls)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MODEL": model},
+    ).stdout
+    return {key: float(value) for key, value in re.findall(r"(\w+)=(\d+)", said)}
 
 
 def growth(gateway: Gateway, pid: int, calls: int) -> list[str]:
     """Memory over so many calls with ever other prompts."""
-    done, warm, lines = 0.0, None, []
+    done, warm, found = 0.0, None, {"mib": 0.0}
+    lines: list[str] = []
     while done < calls:
         found = load(gateway, pid, 64, 10)
         done += found["rps"] * 10
         if warm is None and done >= min(20_000, calls / 4):
             # By then every bounded memory (decisions, sessions, prompts) is full.
             warm = found["mib"]
-        lines.append(f"{done:>10,.0f} calls  {found['mib']:.1f} MiB")
-    return [*lines[:1], *lines[-1:], f"growth after warming up: {found['mib'] - (warm or found['mib']):+.1f} MiB"]
+        lines.append(f"{done:>10,.0f} calls {found['mib']:>8.1f} MiB")
+    return [*lines, f"growth after warming up: {found['mib'] - (warm or found['mib']):+.1f} MiB"]
 
 
 def main() -> None:
