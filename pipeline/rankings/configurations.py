@@ -108,6 +108,8 @@ class Rungs:
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
     unknown_effort: dict[str, dict[str, float]] = field(default_factory=dict)
     """Scores whose effort is not known, by column and model."""
+    completed: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """`quality.columns`, kept once they have been worked out."""
 
     def select(self, names: Iterable[str]) -> dict[str, NDArray[np.float64]]:
         """The named columns; one that no source filled is missing throughout."""

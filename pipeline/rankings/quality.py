@@ -119,10 +119,13 @@ def terms(model_file: Path = MODEL_FILE) -> tuple[Term, ...]:
 
 def columns(rungs: Rungs) -> dict[str, NDArray[np.float64]]:
     """The columns the kernel looks at, benchmarks filled in at the efforts they were not run at."""
+    if rungs.completed:
+        return dict(rungs.completed)
     found = rungs.select({f.column for t in TERMS for f in t.factors} | set(ladders.BENCHMARKS))
     for name, filled in ladders.fill(rungs).items():
         found[name] = np.where(np.isnan(found[name]), filled.mean, found[name])
     found["log_index"] = np.log(np.maximum(found["intelligence_index"], 1.0))
+    rungs.completed.update(found)
     return found
 
 
