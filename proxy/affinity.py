@@ -86,7 +86,7 @@ def session_of(body: Mapping[str, Any], headers: Mapping[bytes, bytes], caller: 
 
 
 def _stated(body: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> tuple[str, str] | None:
-    for name in _HEADERS:
+    for name in () if headers.keys().isdisjoint(_HEADERS) else _HEADERS:
         value = headers.get(name)
         if value and len(value) <= _MOST_ID_CHARACTERS:
             return name.decode(), value.decode("latin-1")

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import msgspec
+
 from proxy.answers import Usage
 from proxy.candidates import Ranked
 from proxy.costs import at_length, tier_starts
@@ -55,6 +57,9 @@ class Alternatives:
         self.removed: dict[str, int] = {}
         for one in rejected:
             self.removed[one.filter] = self.removed.get(one.filter, 0) + 1
+        # Written once: most calls that end share one of these.
+        self.first_json = msgspec.json.encode(self.first).decode()
+        self.removed_json = msgspec.json.encode(self.removed).decode()
         self._offers = list({one.candidate.offer.offer_id: one.candidate.offer for one in chosen}.values())
         self._tiers = sorted({start for offer in self._offers for start in tier_starts(offer)})
         self._priced: dict[int, tuple[_Prices, list[_Prices], int] | None] = {}

@@ -39,7 +39,11 @@ def usage_of(found: Any) -> Usage | None:
 
 
 def _count(found: Any, name: str) -> int | None:
-    value = found.get(name) if isinstance(found, dict) else None
+    if type(found) is not dict:
+        return None
+    value = found.get(name)
+    if type(value) is int and value >= 0:
+        return value
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 

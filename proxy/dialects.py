@@ -636,6 +636,8 @@ def nearest_effort(effort: str, known: Sequence[str]) -> str | None:
 
 def _reasoning(draft: _Draft) -> str | None:
     body, dialect, offer, effort, dropped = draft.body, draft.dialect, draft.offer, draft.effort, draft.dropped
+    if effort is None and body.keys().isdisjoint(_THOUGHT_FIELDS):
+        return None
     thought = _thought(body)
     own = effort if effort in EFFORTS and thought.effort is None and thought.budget is None else None
     if "prompt" in body and dialect.reasoning != "openrouter":

@@ -30,13 +30,56 @@ POLICIES = (
 """What a policy can do to a call."""
 
 
+class Tally:
+    """Adds up in a plain number what a counter is told once a second, or when it is read: a dozen counters are moved by
+    every call, and each lock of theirs costs more than the sum. For the event loop's thread only."""
+
+    __slots__ = ("_counter", "_pending")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._pending = 0.0
+
+    def inc(self, amount: float = 1.0) -> None:
+        """Count."""
+        self._pending += amount
+
+    def flush(self) -> None:
+        """Tell the counter."""
+        if self._pending:
+            pending, self._pending = self._pending, 0.0
+            self._counter.inc(pending)
+
+
+class Level:
+    """Likewise for a gauge that goes up and down."""
+
+    __slots__ = ("_gauge", "value")
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self.value = 0
+
+    def inc(self) -> None:
+        """One more."""
+        self.value += 1
+
+    def dec(self) -> None:
+        """One less."""
+        self.value -= 1
+
+    def flush(self) -> None:
+        """Tell the gauge."""
+        self._gauge.set(self.value)
+
+
 class OfUpstream(NamedTuple):
     """An upstream's own counters: looking them up by label costs more than counting."""
 
     first_content_seconds: Histogram
-    tokens_in: Counter
-    tokens_out: Counter
-    cost_usd: Counter
+    tokens_in: Tally
+    tokens_out: Tally
+    cost_usd: Tally
 
 
 class Metrics:
@@ -45,7 +88,8 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         at = self._registry
-        self.calls = Counter(
+        self._tallies: list[Tally] = []
+        self._calls = Counter(
             "orchestrator_calls",
             "Calls by endpoint, profile and HTTP status",
             ("endpoint", "profile", "status"),
@@ -54,7 +98,7 @@ class Metrics:
         self.call_seconds = Histogram(
             "orchestrator_call_seconds", "Whole calls", ("endpoint",), buckets=_SECONDS, registry=at
         )
-        self.attempts = Counter(
+        self._of_attempts = Counter(
             "orchestrator_attempts",
             "Attempts by upstream, model and outcome",
             ("upstream", "model", "outcome"),
@@ -72,13 +116,15 @@ class Metrics:
         self.failovers = Counter(
             "orchestrator_failovers", "Attempts at another candidate after one failed", ("endpoint",), registry=at
         )
-        self.routed_cost_usd = Counter(
-            "orchestrator_routed_cost_usd", "Cost of the routed calls whose yardstick is known", registry=at
+        self.routed_cost_usd = self._tally(
+            Counter("orchestrator_routed_cost_usd", "Cost of the routed calls whose yardstick is known", registry=at)
         )
-        self.yardstick_cost_usd = Counter(
-            "orchestrator_yardstick_cost_usd",
-            "What their tokens would have cost at the one model one would settle on (savings.py)",
-            registry=at,
+        self.yardstick_cost_usd = self._tally(
+            Counter(
+                "orchestrator_yardstick_cost_usd",
+                "What their tokens would have cost at the one model one would settle on (savings.py)",
+                registry=at,
+            )
         )
         self.bad_events = Counter(
             "orchestrator_bad_events", "Events left out of streams: no JSON", ("upstream",), registry=at
@@ -90,8 +136,8 @@ class Metrics:
             registry=at,
         )
         self.policies = {did: policies.labels(did) for did in POLICIES}
-        self.in_flight = Gauge(
-            "orchestrator_calls_in_flight", "Calls running", multiprocess_mode="livesum", registry=at
+        self.in_flight = Level(
+            Gauge("orchestrator_calls_in_flight", "Calls running", multiprocess_mode="livesum", registry=at)
         )
         self.open_breakers = Gauge(
             "orchestrator_open_breakers", "Breakers open or half-open", multiprocess_mode="max", registry=at
@@ -106,14 +152,24 @@ class Metrics:
             registry=at,
         )
 
-        self._attempts: dict[tuple[str, str, str], Counter] = {}
+        self._attempts: dict[tuple[str, str, str], Tally] = {}
         self._of_upstream: dict[str, OfUpstream] = {}
 
-    def attempt(self, upstream: str, model_id: str, outcome: str) -> Counter:
+    def _tally(self, counter: Counter) -> Tally:
+        tally = Tally(counter)
+        self._tallies.append(tally)
+        return tally
+
+    def call(self, endpoint: str, profile: str, status: int) -> Tally:
+        """The counter of such calls."""
+        return self._tally(self._calls.labels(endpoint, profile, str(status)))
+
+    def attempt(self, upstream: str, model_id: str, outcome: str) -> Tally:
         """The counter of such attempts."""
         found = self._attempts.get((upstream, model_id, outcome))
         if found is None:
-            found = self._attempts[upstream, model_id, outcome] = self.attempts.labels(upstream, model_id, outcome)
+            counter = self._of_attempts.labels(upstream, model_id, outcome)
+            found = self._attempts[upstream, model_id, outcome] = self._tally(counter)
         return found
 
     def of_upstream(self, upstream: str) -> OfUpstream:
@@ -122,9 +178,9 @@ class Metrics:
         if found is None:
             found = self._of_upstream[upstream] = OfUpstream(
                 self.first_content_seconds.labels(upstream),
-                self.tokens.labels(upstream, "in"),
-                self.tokens.labels(upstream, "out"),
-                self.cost_usd.labels(upstream),
+                self._tally(self.tokens.labels(upstream, "in")),
+                self._tally(self.tokens.labels(upstream, "out")),
+                self._tally(self.cost_usd.labels(upstream)),
             )
         return found
 
@@ -138,7 +194,14 @@ class Metrics:
             for sample in metric.samples:
                 yield sample.name, sample.labels, sample.value
 
+    def flush(self) -> None:
+        """Tell the counters what was added up, so that other workers can read it too."""
+        for tally in self._tallies:
+            tally.flush()
+        self.in_flight.flush()
+
     def _of_all_workers(self) -> CollectorRegistry:
+        self.flush()
         if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             return self._registry
         registry = CollectorRegistry()

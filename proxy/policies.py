@@ -307,7 +307,10 @@ class Policies:
     def _profile_of_habit(self, names: tuple[str, ...], snapshot: Snapshot) -> str | None:
         is_callable = any(_is_callable(name, snapshot) for name in names)
         profile = self.names.profile(names[0], is_callable=is_callable)
-        return profile if profile in snapshot.profiles else None
+        if profile is None or profile in snapshot.profiles:
+            return profile
+        # A file of profiles of one's own need not have those that the rows name.
+        return snapshot.default_profile
 
     def _settle_session(
         self, plan: Plan, request: ChatRequest, headers: Mapping[bytes, bytes], blocked: Blocked
@@ -442,8 +445,11 @@ class Policies:
 
 def _changed_at(environment: Mapping[str, str], variable: str) -> int | None:
     """When the file that a variable names was last written; None where there is none."""
+    named = (environment.get(variable) or "").strip()
+    if not named:
+        return None  # an empty path would be the working directory
     try:
-        return Path((environment.get(variable) or "").strip()).expanduser().stat().st_mtime_ns
+        return Path(named).expanduser().stat().st_mtime_ns
     except OSError:
         return None
 

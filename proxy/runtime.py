@@ -141,6 +141,7 @@ class Runtime:
             await self.clock.sleep(self.settings.reload_poll_s)
             self.reload_upstreams()
             self.orders.look()
+            self.metrics.flush()
 
     def may_have_breaker(self, key: str) -> bool:
         """Whether a breaker of that key guards anything, though none has been needed yet in this worker."""

@@ -16,9 +16,12 @@ from warehouse.published import Offer
 
 def yardstick(snapshot: Snapshot) -> Offer | None:
     """The offer that routed calls are compared with; None where nothing can be called."""
-    best = max(snapshot.profiles.values(), key=lambda profile: profile.weight_quality, default=None)
-    list_ = snapshot.eligible(best.profile, "hard", Needs.NOTHING) if best else ()
-    return list_[0].candidate.offer if list_ else None
+    if "yardstick" not in snapshot.worked_out:
+        best = max(snapshot.profiles.values(), key=lambda profile: profile.weight_quality, default=None)
+        list_ = snapshot.eligible(best.profile, "hard", Needs.NOTHING) if best else ()
+        snapshot.worked_out["yardstick"] = list_[0].candidate.offer if list_ else None
+    found: Offer | None = snapshot.worked_out["yardstick"]
+    return found
 
 
 def compared_usd(call: Call) -> tuple[float, float] | None:

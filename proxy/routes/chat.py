@@ -262,7 +262,7 @@ class ChatRoute:
         label = "none" if call is None else call.profile or "named"
         counter = self._calls.get((label, status))
         if counter is None:
-            counter = self._calls[label, status] = runtime.metrics.calls.labels(self._shape.name, label, str(status))
+            counter = self._calls[label, status] = runtime.metrics.call(self._shape.name, label, status)
         counter.inc()
         self._seconds.observe(seconds)
         if call is not None:

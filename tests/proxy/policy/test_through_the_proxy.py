@@ -299,6 +299,8 @@ async def test_names_of_habit_get_a_profile_where_they_cannot_be_called(tmp_path
         assert found.headers["x-orchestrator-profile"] == "budget"
         assert (await at.decision(found))["answers_for"] == "claude-haiku-4-5-20251001"
         assert said(await at.ask(model="claude-sonnet-4-5")) == "I am one"
+        # No profile is called quality here; the deployment's default is.
+        assert said(await at.ask(model="claude-opus-4-8")) == "I am one"
         assert (await at.ask(model="no-such-model")).status_code == 404
         assert said(await at.ask(model="vendor-one/model")) == "I am one"
         assert said(await at.ask(model="claude-haiku-4-5", routing_profile="balanced")) == "I am one"
