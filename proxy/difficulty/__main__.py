@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate = commands.add_parser("evaluate", help="APGR and CPT of each set, whole sets left out")
     evaluate.add_argument("--data", type=Path, required=True)
     evaluate.add_argument("--sample", type=int, default=None, help="at most so many prompts of each set")
+    evaluate.add_argument("--folds", action="store_true", help="random thirds and groups left out too: 13 trainings")
     evaluate.add_argument("--no-training", action="store_true", help="only the committed artefact")
     commands.add_parser("bench", help="time a score, and odd input")
     chosen = parser.parse_args(arguments)
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.output.write_bytes(content)
             print(f"{chosen.output}: {len(content):,} bytes from {sum(len(s.prompts) for s in sets):,} prompts")
             return 0
-        print(evaluation.report(sets, chosen.sample, leave_out=trainable and not chosen.no_training))
+        leave_out = trainable and not chosen.no_training
+        print(evaluation.report(sets, chosen.sample, leave_out=leave_out, folds=chosen.folds))
         if not trainable and not chosen.no_training:
             print(MISSING_EXTRA, file=sys.stderr)
     except (OutcomesError, artefact.ArtefactError, OSError) as error:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 4
+VERSION: Final = 5
 PATH: Final = Path(__file__).with_name("model.npz")
 
 
@@ -47,6 +47,8 @@ class Model:
     """(2, F): mean and inverse deviation of each dense feature."""
     dense_weight: npt.NDArray[np.float32]
     """(4, F): weight of each standardised feature, which is cut at ±3."""
+    unit: npt.NDArray[np.float32]
+    """(4,): what n-grams and trees are multiplied by, so that scores of all formats spread alike."""
     constant: npt.NDArray[np.float32]
     """(4,): what a format starts from."""
     tree_feature: npt.NDArray[np.uint8]

@@ -30,8 +30,6 @@ MIN_CONFIDENCE: Final = 0.3
 
 SHORT_ASK: Final = 90
 """Only an ask shorter than this many characters may lean on earlier ones, or be small talk."""
-CARRIED: Final = 0.95
-"""Share of the difficulty that a leaning ask takes from what it leans on."""
 UPKEEP_DIFFICULTY: Final = 0.05
 SMALL_TALK_DIFFICULTY: Final = 0.05
 WITH_IMAGES: Final = 0.6
@@ -48,7 +46,7 @@ _SMALL_TALK: Final = re.compile(
     r"|gracias|great|perfect|nice|cool|awesome|bye|good ?night|lgtm"
     r"|(?:ok(?:ay)?|yes)[ ,]+(?:thanks?|thank you|thx))(?:[\s,!.]+(?:there|you|so|very"
     r"|much|again|all|a lot|it works"
-    r"|works|that works|job|well|done))*\W*$"
+    r"|works|that works|job|well|done|thanks?|thank you|thx))*\W*$"
 )
 
 
@@ -78,7 +76,8 @@ _CODING: Final = _set(
 _MATHEMATICS: Final = _set(
     "equation integral derivative polynomial probability theorem prime primes integer integers "
     "triangle matrix modulo "
-    "divisible perimeter solve frac sqrt sum cdot cos sin log factor eigenvalue convergent"
+    "divisible prove proof root roots irrational "
+    "perimeter solve frac sqrt sum cdot cos sin log factor eigenvalue convergent"
 )
 _EXTRACTION: Final = _set("extract summarize summarise summary classify categorize label entities zusammenfasse résume")
 _CODE_FILES: Final = _set("py js ts tsx rs go cpp rb java sh toml")
@@ -145,9 +144,8 @@ class Scorer:
         elif len(found.asks) > 1 and _leans(ask):
             continuation = "tool_loop" if found.in_tool_loop else "follow_up"
             earlier, sure, of = self._earlier(found)
-            lifted = (1 - CARRIED) * difficulty + CARRIED * earlier
-            spoke.append(("earlier_turns", lifted - difficulty))
-            difficulty, confidence = lifted, max(confidence, 0.9 * sure)
+            spoke.append(("earlier_turns", earlier - difficulty))
+            difficulty, confidence = earlier, max(confidence, 0.9 * sure)
             category = of if category in ("chat", "agentic") and of != "chat" else category
         if found.images:
             confidence *= WITH_IMAGES

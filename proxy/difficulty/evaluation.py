@@ -60,12 +60,18 @@ REPEATS: Final = 5
 """Orders drawn for ties, averaged."""
 
 
-def figures(outcomes: OutcomeSet, scores: Scores) -> tuple[float, float, float, float, float]:
+def figures(
+    outcomes: OutcomeSet, scores: Scores, among: npt.NDArray[np.intp] | None = None
+) -> tuple[float, float, float, float, float]:
     """Means over the set's pairs: APGR, CPT(50 %), CPT(80 %), share of strong calls for 95 % of the strong model's
     quality, and that share at random.
+
+    `among` names the pairs, when `outcomes` is a part of a set; those that gain nothing on the part are passed over.
     """
-    chosen = pairs(outcomes)
+    chosen = pairs(outcomes) if among is None else among
     gain = gains(outcomes, chosen)
+    gaining = gain.sum(axis=0) > 0
+    chosen, gain = chosen[gaining], gain[:, gaining]
     means = outcomes.filled().mean(axis=0)
     weak, strong = means[chosen[:, 1]], means[chosen[:, 0]]
     rows: list[npt.NDArray[np.float64]] = []
@@ -86,31 +92,94 @@ def figures(outcomes: OutcomeSet, scores: Scores) -> tuple[float, float, float, 
     return apgr, half, most, calls, random_calls
 
 
-def report(sets: Sequence[OutcomeSet], sample: int | None, *, leave_out: bool) -> str:
-    """The whole table as text. With `leave_out`, a model is trained for each set without it."""
-    sets = [sampled(outcomes, sample) for outcomes in sets]
-    lines = [f"{'':12} {'scorer':22} {'APGR':>6} {'CPT50':>6} {'CPT80':>6} {'calls for 95 %':>15} {'at random':>10}"]
-    committed = scored_by(artefact.load())
-    total: dict[str, list[tuple[float, ...]]] = {}
-    for outcomes in sets:
-        scorers: dict[str, Score] = {
-            "random": at_random,
-            "length": by_length,
-            "keywords": by_keywords,
-            "artefact (has seen it)": committed,
-        }
-        others = [other for other in sets if other is not outcomes]
-        if leave_out and others:
+Folds = list[list[npt.NDArray[np.bool_]]]
+"""For each fold, which prompts of each set are held back."""
+
+
+def whole_sets(sets: Sequence[OutcomeSet]) -> Folds:
+    """Each set held back once: a benchmark of a kind not seen."""
+    return [[np.full(len(outcomes.prompts), outcomes is held) for outcomes in sets] for held in sets]
+
+
+def random_thirds(sets: Sequence[OutcomeSet]) -> Folds:
+    """Each prompt held back once: other prompts of what is known."""
+    third = [
+        np.random.default_rng(index).permutation(np.arange(len(outcomes.prompts)) % 3)
+        for index, outcomes in enumerate(sets)
+    ]
+    return [[drawn == fold for drawn in third] for fold in range(3)]
+
+
+GROUP_FOLDS: Final = 5
+
+
+def whole_groups(sets: Sequence[OutcomeSet]) -> Folds:
+    """Each group of the sets with groups enough held back once: other domains in a known form."""
+    fold_of = []
+    for index, outcomes in enumerate(sets):
+        names = sorted(set(outcomes.groups))
+        place = dict(zip(names, np.random.default_rng(index).permutation(len(names)) % GROUP_FOLDS, strict=True))
+        several = len(names) >= 2 * GROUP_FOLDS
+        fold_of.append(np.array([place[group] if several else -1 for group in outcomes.groups]))
+    return [[fold == held for fold in fold_of] for held in range(GROUP_FOLDS)]
+
+
+PROTOCOLS: Final[dict[str, Callable[[Sequence[OutcomeSet]], Folds]]] = {
+    "set left out": whole_sets,
+    "third left out": random_thirds,
+    "groups left out": whole_groups,
+}
+
+
+def held_back(sets: Sequence[OutcomeSet], folds: Folds, scorer: Score | None = None) -> dict[str, tuple[float, ...]]:
+    """Mean figures of each set over the folds that hold a part of it back; without `scorer`, one is trained a fold."""
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for fold in folds:
+        score = scorer
+        if score is None:
             from proxy.difficulty import training
 
-            scorers["set left out"] = scored_by(training.train(others))
-        for name, scorer in scorers.items():
-            found = figures(outcomes, scorer(outcomes.prompts))
-            total.setdefault(name, []).append(found)
-            lines.append(_line(outcomes.name, name, found))
+            rest = [(outcomes, ~held) for outcomes, held in zip(sets, fold, strict=True)]
+            score = scored_by(training.train([o.subset(np.flatnonzero(kept)) for o, kept in rest if kept.any()]))
+        for outcomes, held in zip(sets, fold, strict=True):
+            if held.any():
+                part = outcomes.subset(np.flatnonzero(held))
+                found.setdefault(outcomes.name, []).append(figures(part, score(part.prompts), pairs(outcomes)))
+    return {name: tuple(np.mean(several, axis=0).tolist()) for name, several in found.items()}
+
+
+def report(sets: Sequence[OutcomeSet], sample: int | None, *, leave_out: bool, folds: bool = False) -> str:
+    """The whole table as text. With `leave_out`, a model is trained for each set without it; with `folds`, also for
+    random thirds and for groups left out, and the mean of the three is printed beside that of the length.
+    """
+    sets = [sampled(outcomes, sample) for outcomes in sets]
+    whole = whole_sets(sets)
+    rows: dict[str, dict[str, tuple[float, ...]]] = {
+        "random": held_back(sets, whole, at_random),
+        "length": held_back(sets, whole, by_length),
+        "keywords": held_back(sets, whole, by_keywords),
+        "artefact (has seen it)": held_back(sets, whole, scored_by(artefact.load())),
+    }
+    beside: list[tuple[str, float, float]] = []
+    if leave_out and len(sets) > 1:
+        for name, protocol in PROTOCOLS.items():
+            if name == "set left out" or folds:
+                chosen = protocol(sets)
+                rows[name] = held_back(sets, chosen)
+                beside.append((name, _mean(rows[name])[0], _mean(held_back(sets, chosen, by_length))[0]))
+    lines = [f"{'':12} {'scorer':22} {'APGR':>6} {'CPT50':>6} {'CPT80':>6} {'calls for 95 %':>15} {'at random':>10}"]
+    for outcomes in sets:
+        lines += [_line(outcomes.name, name, row[outcomes.name]) for name, row in rows.items() if outcomes.name in row]
     lines.append("")
-    lines += [_line("mean", name, tuple(np.mean(found, axis=0).tolist())) for name, found in total.items()]
+    lines += [_line("mean", name, _mean(row)) for name, row in rows.items()]
+    if folds and beside:
+        ours, length = (np.mean([entry[column] for entry in beside]) for column in (1, 2))
+        lines += ["", f"APGR, mean of {', '.join(name for name, *_ in beside)}: {ours:.3f} (length {length:.3f})"]
     return "\n".join(lines)
+
+
+def _mean(row: dict[str, tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(np.mean(list(row.values()), axis=0).tolist())
 
 
 def _line(outcomes: str, name: str, found: tuple[float, ...]) -> str:

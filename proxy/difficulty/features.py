@@ -6,7 +6,9 @@ weights (`artefact`), what a request's text is (`conversation`), or any decision
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -33,6 +35,8 @@ _FOLD: Final = bytes(
 _FOLD_KEEPING_SIGNS: Final = bytes(
     byte + 32 if 65 <= byte <= 90 else 48 if 48 <= byte <= 57 else 32 if byte < 32 else byte for byte in range(256)
 )
+
+_DIGITS: Final = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
 
 # Answer options, one a line: `A. …`, `(B) …`, `3) …`. Two or more make a multiple-choice question.
 _OPTION: Final = re.compile(rb"\n[ \t]*(?:\(?[A-Pa-p][.):]|\(?[1-9][.)])[ \t]+\S")
@@ -101,12 +105,17 @@ _LOGGED: Final = (
     "option_length",
     "numbers",
     "stem_numbers",
+    "distinct_numbers",
+    "longest_number",
+    "stem_sentence_length",
     *(f"{name}_count" for name in _COUNTED),
     *(f"{name}_words" for name in LEXICONS),
 )
 NAMES: Final[tuple[str, ...]] = (
     *_LOGGED,
     "option_digits",
+    "option_spread",
+    "option_repeats",
     "number_share",
     "word_length",
     "word_variety",
@@ -116,7 +125,8 @@ NAMES: Final[tuple[str, ...]] = (
     *(f"{name}_share" for name, _ in _CLASSES if name not in ("lines", "letters", "spaces")),
     *(f"{name}_word_share" for name in LEXICONS),
 )
-"""The dense features. Those of `_LOGGED` are log(1 + count)."""
+"""The dense features. Those of `_LOGGED` are log(1 + count). Of a question with answer options, the stem is what comes
+before them; `distinct_numbers` and `longest_number` (its digits) are counted in such stems only."""
 
 _SHARES: Final = tuple(_CLASS[name] for name, _ in _CLASSES if name not in ("lines", "letters", "spaces"))
 _COUNTS: Final = tuple(_CLASS[name] for name in _COUNTED)
@@ -170,6 +180,12 @@ _MIXES: Final = tuple(np.uint64((0x9E3779B97F4A7C15 << (64 - 8 * size)) & (2**64
 _SHIFT: Final = np.uint64(64 - 17)
 
 
+def _spread(sizes: list[int]) -> float:
+    """Deviation of `sizes` over their mean: 0 when all are alike."""
+    mean = sum(sizes) / len(sizes)
+    return math.sqrt(max(0.0, sum(size * size for size in sizes) / len(sizes) - mean * mean)) / mean
+
+
 def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_sums: Floats, unknown: int) -> Floats:
     """The dense features, in the order of `NAMES`.
 
@@ -181,6 +197,7 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
     classes = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32) @ _CLASS_OF
     numbers = plain.count(b" 0") + plain.startswith(b"0")
     stem, options, option_length, option_digits, stem_numbers = size, 0, 0.0, 0.0, numbers
+    option_spread, option_repeats, distinct_numbers, longest_number = 0.0, 0.0, 0, 0
     if b"\n" in raw:
         marks = [match.start() for match in _OPTION.finditer(raw)]
         if len(marks) >= _FEW:
@@ -188,6 +205,13 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
             option_length = (size - stem) / options
             option_digits = plain.count(b"0", stem) / max(1, size - stem)
             stem_numbers = plain.count(b" 0", 0, stem) + plain.startswith(b"0")
+            option_spread = _spread([after - before for before, after in pairwise((*marks, size))])
+            answers = plain[stem:].split()
+            option_repeats = 1.0 - len(set(answers)) / max(1, len(answers))
+            if stem_numbers:
+                found = set(raw[:stem].translate(_DIGITS).split())
+                distinct_numbers, longest_number = len(found), max(map(len, found), default=0)
+    sentences = 1 + raw.count(b". ", 0, stem) + raw.count(b"? ", 0, stem)
     sums = word_sums.tolist()
     by_class = classes.tolist()
     scale, part = 1.0 / count, 1.0 / size
@@ -200,9 +224,14 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
             option_length,
             numbers,
             stem_numbers,
+            distinct_numbers,
+            longest_number,
+            stem / sentences,
             *[by_class[column] for column in _COUNTS],
             *sums[:-1],
             option_digits,
+            option_spread,
+            option_repeats,
             numbers * scale,
             by_class[_LETTERS] * scale,
             distinct * scale,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,18 @@ _OPTIONS, _STEM_NUMBERS, _BRACES, _LATEX = (
 )
 # These features are log(1 + count).
 _LOG_2, _LOG_3, _LOG_MANY = math.log(1.5), math.log(2.5), math.log(FEW_OPTIONS + 1.5)
+
+
+_HALF_TRUSTED: Final = 8
+
+
+@overload
+def trusted(words: int) -> float: ...
+@overload
+def trusted(words: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+def trusted(words: int | npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+    """What n-grams of a free text count for: half at eight words. A handful of words is no topic."""
+    return words / (words + _HALF_TRUSTED)
 
 
 def format_of(dense: npt.NDArray[np.float32]) -> int:
@@ -96,6 +108,7 @@ class TextScorer:
         ]
         self._centre, self._spread = model.dense_centre
         self._dense_weight = model.dense_weight
+        self._unit = [float(value) for value in model.unit]
         self._constant = [float(value) for value in model.constant]
         self._feature = [table.astype(np.intp) for table in model.tree_feature]
         self._threshold = model.tree_threshold
@@ -139,11 +152,12 @@ class TextScorer:
             topic += unit * int(np.add.reduce(weights.take(features.bigram_buckets(rows)))) / (count - 1) ** 0.5
         for buckets, (weights, unit) in zip(features.character_buckets(raw), self._runs[table], strict=False):
             topic += unit * int(np.add.reduce(weights.take(buckets))) / len(buckets) ** 0.5
+        topic *= self._unit[kind] * (trusted(count) if table == 2 else 1.0)
         parts = np.minimum(np.maximum((dense - self._centre) * self._spread, -CUT), CUT) * self._dense_weight[kind]
         shape = 0.0
         if kind < len(self._outcome):
             tests = dense.take(self._feature[kind]) > self._threshold[kind]
             bits = np.packbits(tests, axis=1).ravel()
-            shape = float(np.add.reduce(self._outcome[kind].take(self._offset + bits)))
+            shape = self._unit[kind] * float(np.add.reduce(self._outcome[kind].take(self._offset + bits)))
         total = topic + shape + float(np.add.reduce(parts)) + self._constant[kind]
         return Reading(total, topic, shape, parts, dense, known, count, distinct, kind)

@@ -20,7 +20,7 @@ import scipy.sparse as sparse  # type: ignore[import-not-found,import-untyped,un
 from proxy.difficulty import features
 from proxy.difficulty.artefact import Model
 from proxy.difficulty.outcomes import OutcomeSet, gains, pairs
-from proxy.difficulty.scoring import CUT, FORMATS, TABLE_OF_FORMAT, TextScorer
+from proxy.difficulty.scoring import CUT, FORMATS, TABLE_OF_FORMAT, TextScorer, trusted
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,17 +38,28 @@ TREES: Final = 100
 FOLDS: Final = 3
 LADDER_STEPS: Final = 65
 
+MOST_GROUP: Final = 150
+"""A larger group weighs no more than so many prompts: six hundred fillings of one template are not as many votes."""
+
 # Weights of the five components, each scaled to unit deviation: n-grams that predict failure in all sets, n-grams and
-# trees that predict the gain within the format, dense features that point the same way in all groups, and the
-# length of the question. A wide plateau: halving or doubling any of them moves no protocol by more than 0.01.
-BLEND: Final[dict[str, tuple[float, float, float, float, float]]] = {
-    "few_options": (1.0, 2.0, 2.0, 1.0, 0.5),
-    "many_options": (1.0, 2.0, 2.0, 1.0, 0.5),
-    "worked": (1.0, 1.0, 0.0, 1.0, 0.5),
-    "open": (1.0, 1.0, 0.0, 1.0, 0.0),
+# trees that predict the gain within the format, dense features that point the same way in all groups, and how much
+# there is to work through. A wide plateau: halving or doubling any of them moves no protocol by more than 0.01.
+Blend = tuple[float, float, float, float, float]
+BLEND: Final[dict[str, Blend]] = {
+    "few_options": (1.0, 2.0, 4.0, 0.0, 0.5),
+    "many_options": (1.0, 2.0, 4.0, 0.0, 0.5),
+    "worked": (1.0, 1.0, 0.0, 0.0, 2.8),
+    "open": (1.0, 1.0, 0.0, 0.0, 0.0),
 }
-OFFSET: Final = (0.0, 0.0, 0.5, -0.5)
-"""What each format starts from: quantities, formulas and code are harder than talk of the same length."""
+UNKNOWN_OPTIONS: Final[Blend] = (1.0, 0.0, 0.0, 1.0, 0.5)
+"""Options of a kind with too few prompts to learn the gain from: what carries over speaks alone."""
+EXTENT: Final[dict[bool, dict[str, float]]] = {
+    False: {"stem_length": 1.0, "stem_numbers": 1.0, "stem_sentence_length": 1.0},
+    True: {"stem_length": 1.0},
+}
+"""How much there is to work through, without and with answer options; shares of standardised features."""
+OFFSET: Final = (0.0, 0.0, 0.3, -0.3)
+"""Where each format's mean lies, in deviations: quantities, formulas and code are harder than talk."""
 
 PRIOR: Final = {
     "reasoning_words": 0.35,
@@ -103,6 +114,17 @@ def _sparse(rows: list[npt.NDArray[np.intp]], width: int) -> Any:
     return sparse.csr_matrix((np.concatenate(values), np.concatenate(indices), np.array(starts)), shape)
 
 
+def _rarity(block: Any) -> Floats:
+    """Log of how seldom each column is used, 1 on average: with it the ridge spends less on what is everywhere.
+
+    It is multiplied into the weights, so serving knows nothing of it.
+    """
+    used = np.bincount(block.indices, minlength=block.shape[1])
+    rarity = np.where(used > 0, np.log((block.shape[0] + 1) / (used + 1)), 0.0)
+    result: Floats = rarity / rarity[used > 0].mean()
+    return result
+
+
 def _blank(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
     width = len(features.NAMES)
     return Model(
@@ -114,6 +136,7 @@ def _blank(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
         scales=np.ones((3, 1 + len(features.RUNS)), np.float32),
         dense_centre=np.stack([np.zeros(width, np.float32), np.ones(width, np.float32)]),
         dense_weight=np.zeros((4, width), np.float32),
+        unit=np.ones(4, np.float32),
         constant=np.zeros(4, np.float32),
         tree_feature=np.zeros((2, TREES, 8), np.uint8),
         tree_threshold=np.full((2, TREES, 8), np.inf, np.float32),
@@ -205,9 +228,12 @@ def _carried_over(dense: Floats, failures: Floats, group: npt.NDArray[np.intp]) 
 @dataclass(slots=True)
 class _Data:
     ngrams: Any
+    rare: Any
+    rarity: Floats
     dense: npt.NDArray[np.float32]
     table: npt.NDArray[np.intp]
     kind: npt.NDArray[np.intp]
+    words: Floats
     gain: Floats
     failures: Floats
     group: npt.NDArray[np.intp]
@@ -216,9 +242,9 @@ class _Data:
 
 @dataclass(slots=True)
 class _Parts:
-    """The fitted components. The lists have one member a table: None where a format has too few prompts."""
+    """The fitted components, one a table; None where a format has too few prompts."""
 
-    shared: Floats
+    shared: list[Floats]
     own: list[Floats | None]
     trees: list[lightgbm.Booster | None]
 
@@ -232,19 +258,22 @@ def _fit(data: _Data, rows: npt.NDArray[np.bool_]) -> _Parts:
             own.append(None)
             trees.append(None)
             continue
-        own.append(_ridge(data.ngrams[members], data.gain[members], data.weight[members]))
+        own.append(data.rarity * _ridge(data.rare[members], data.gain[members], data.weight[members]))
         trees.append(_grow(data.dense[members], data.gain[members], data.weight[members]) if table < 2 else None)
-    return _Parts(_ridge(data.ngrams[rows], data.failures[rows], data.weight[rows]), own, trees)
+    common = _ridge(data.ngrams[rows], data.failures[rows], data.weight[rows])
+    rare = data.rarity * _ridge(data.rare[rows], data.failures[rows], data.weight[rows])
+    return _Parts([common, common, rare], own, trees)
 
 
 def _predict(data: _Data, parts: _Parts, rows: npt.NDArray[np.bool_]) -> Floats:
     """(n, 3) for `rows`: shared n-grams, the format's n-grams, the format's trees."""
     out = np.zeros((len(rows), 3))
-    out[rows, 0] = data.ngrams[rows] @ parts.shared
-    for table, (own, trees) in enumerate(zip(parts.own, parts.trees, strict=True)):
+    for table, (shared, own, trees) in enumerate(zip(parts.shared, parts.own, parts.trees, strict=True)):
         members = rows & (data.table == table)
+        trust = trusted(data.words[members]) if table == 2 else 1.0
+        out[members, 0] = trust * (data.ngrams[members] @ shared)
         if own is not None and members.any():
-            out[members, 1] = data.ngrams[members] @ own
+            out[members, 1] = trust * (data.ngrams[members] @ own)
         if trees is not None and members.any():
             out[members, 2] = trees.predict(data.dense[members], num_threads=1)
     return out[rows]
@@ -268,11 +297,9 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
     spread = 1 / (np.sqrt(np.average((data.dense - centre) ** 2, axis=0, weights=data.weight)) + 1e-6)
     dense = np.clip((data.dense - centre) * spread, -CUT, CUT)
     carried = _carried_over(data.dense.astype(np.float64), data.failures, data.group)
-    length = np.zeros(len(carried))
-    length[features.NAMES.index("stem_length")] = 1.0
 
     word_weight, bigrams, runs, scales = [], [], [], []
-    dense_weight, constant = np.zeros((4, len(carried))), np.zeros(4)
+    dense_weight, constant, unit = np.zeros((4, len(carried))), np.zeros(4), np.ones(4)
     tree_feature, tree_threshold = blank.tree_feature.copy(), blank.tree_threshold.copy()
     tree_outcome = np.zeros((2, TREES, 8))
     raw = np.zeros(len(prompts))
@@ -281,7 +308,8 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         peers, members = data.table == table, data.kind == kind
         if not peers.any():
             peers = everyone
-        shared, own, shape, steady, long = BLEND[name]
+        unknown = table < 2 and parts.own[table] is None
+        shared, own, shape, steady, long = UNKNOWN_OPTIONS if unknown else BLEND[name]
         deviation = unseen[peers].std(axis=0)
         # A component with no weights of its own in this format says nothing here.
         by_shared, by_own, by_trees = (
@@ -292,14 +320,20 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         if table == 2:
             for feature, share in PRIOR.items():
                 dense_weight[kind, features.NAMES.index(feature)] += share
-        dense_weight[kind] += long / ((dense[peers] @ length).std() + 1e-9) * length
+        extent = np.zeros(len(carried))
+        for feature, share in EXTENT[table < 2].items():
+            extent[features.NAMES.index(feature)] = share
+        dense_weight[kind] += long / ((dense[peers] @ extent).std() + 1e-9) * extent
         total = unseen @ np.array([by_shared, by_own, by_trees]) + dense @ dense_weight[kind]
         typical = members if np.count_nonzero(members) >= MIN_GROUP else peers
-        constant[kind] = OFFSET[kind] - total[typical].mean()
-        raw[members] = total[members] + constant[kind]
+        # Every format gets the same spread; otherwise the one with the surest components alone reaches the outer bands.
+        unit[kind] = 1 / max(MIN_DEVIATION, total[typical].std())
+        dense_weight[kind] *= unit[kind]
+        constant[kind] = OFFSET[kind] - unit[kind] * total[typical].mean()
+        raw[members] = unit[kind] * total[members] + constant[kind]
         if kind == table:  # the last format shares the tables of the one before
             mine = parts.own[table]
-            weights = by_shared * parts.shared + (0.0 if mine is None else by_own * mine)
+            weights = by_shared * parts.shared[table] + (0.0 if mine is None else by_own * mine)
             lengths = [len(words) + 1, features.BIGRAM_BUCKETS, *[features.CHARACTER_BUCKETS] * len(features.RUNS)]
             ends = np.cumsum(lengths)[:-1]
             unigram, *hashed = np.split(weights, ends)
@@ -321,12 +355,21 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         scales=np.array(scales, np.float32),
         dense_centre=np.stack([centre, spread]).astype(np.float32),
         dense_weight=dense_weight.astype(np.float32),
+        unit=unit.astype(np.float32),
         constant=constant.astype(np.float32),
         tree_feature=tree_feature,
         tree_threshold=tree_threshold,
         tree_outcome=tree_outcome.astype(np.float16),
         ladder=np.interp(np.linspace(0, 1, LADDER_STEPS), mass, raw[by_score]).astype(np.float32),
     )
+
+
+def _weights(outcomes: OutcomeSet) -> Floats:
+    """Within the set no group above `MOST_GROUP`; the whole set weighs the root of its size."""
+    size = Counter(outcomes.groups)
+    weight = np.array([min(1.0, MOST_GROUP / size[group]) for group in outcomes.groups])
+    result: Floats = weight * len(weight) ** 0.5 / weight.sum()
+    return result
 
 
 def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[bytes], blank: Model) -> _Data:
@@ -346,23 +389,25 @@ def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[byte
         reading = scorer.read(prompt)
         dense.append(reading.dense)
         kind.append(reading.format)
-    ngrams = sparse.hstack(
-        [
-            _sparse(unigrams, len(words) + 1),
-            _sparse(bigrams, features.BIGRAM_BUCKETS),
-            *(_sparse(found, features.CHARACTER_BUCKETS) for found in runs),
-        ],
-        format="csr",
-    )
+    blocks = [
+        _sparse(unigrams, len(words) + 1),
+        _sparse(bigrams, features.BIGRAM_BUCKETS),
+        *(_sparse(found, features.CHARACTER_BUCKETS) for found in runs),
+    ]
+    ngrams = sparse.hstack(blocks, format="csr")
+    rarity = np.concatenate([_rarity(block) for block in blocks])
     both = [targets(outcomes) for outcomes in sets]
     names = [f"{outcomes.name}/{group}" for outcomes in sets for group in outcomes.groups]
-    weight = np.concatenate([np.full(len(o.prompts), len(o.prompts) ** -0.5) for o in sets])
+    weight = np.concatenate([_weights(outcomes) for outcomes in sets])
     kinds = np.array(kind, np.intp)
     return _Data(
         ngrams=ngrams,
+        rare=ngrams @ sparse.diags(rarity),
+        rarity=rarity,
         dense=np.array(dense, np.float32),
         table=np.array(TABLE_OF_FORMAT, np.intp)[kinds],
         kind=kinds,
+        words=np.array([len(row) for row in unigrams], np.float64),
         gain=np.concatenate([gain for gain, _ in both]),
         failures=np.concatenate([failures for _, failures in both]),
         group=np.unique(names, return_inverse=True)[1],

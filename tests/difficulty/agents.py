@@ -7,6 +7,7 @@ dumps. Each case says what the person asked and what must follow. No text here c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -333,3 +334,52 @@ CASES: tuple[Case, ...] = (
         as_hard_as=HARD_ASK,
     ),
 )
+
+
+def sessions() -> dict[str, tuple[Callable[..., Body], list[list[Body]]]]:
+    """One session of each agent: its wire shape, and its turns in steps; a request is sent after every step.
+
+    A hard ask, edits and failing tests until they pass, an assent, more of the same, thanks.
+    """
+    claude_loop: list[list[Body]] = [edit_and_test(4)[at : at + 2] for at in range(0, 16, 2)]
+    return {
+        "claude": (
+            claude,
+            [
+                [said(REMINDER, HARD_ASK)],
+                *claude_loop,
+                [answered("Eleven pass. Shall I fence the commit too?"), said("yes, do it")],
+                *claude_loop,
+                [answered("All pass."), said("thanks!")],
+            ],
+        ),
+        "codex": (
+            codex,
+            [
+                [item(HARD_ASK)],
+                *([shell(n, f"pytest -q -k {n}"), output(n, FAILED)] for n in range(4)),
+                [{"type": "message", "role": "assistant", "content": "Step 1 is done."}, item("go on")],
+                *([shell(n, f"pytest -q -k {n}"), output(n, PASSED)] for n in range(4, 8)),
+                [{"type": "message", "role": "assistant", "content": "Done."}, item("thanks!")],
+            ],
+        ),
+        "opencode": (
+            opencode,
+            [
+                [user(HARD_ASK)],
+                *([call(n, "bash", f'{{"command":"pytest -k {n}"}}'), result(n, FAILED)] for n in range(4)),
+                [answered("Two ways are left. Shall I take the second?"), user("ok, the second one")],
+                *([call(n, "read", f'{{"filePath":"{n}.py"}}'), result(n, DUMP)] for n in range(4, 8)),
+                [answered("Done."), user("great, thanks")],
+            ],
+        ),
+        "aider": (
+            aider,
+            [
+                [user(HARD_ASK)],
+                [answered("queue/claim.py\n<<<<<<< SEARCH\nx\n>>>>>>> REPLACE"), user("that did not apply, try again")],
+                [answered("queue/claim.py\n<<<<<<< SEARCH\ny\n>>>>>>> REPLACE"), user("still fails, fix it")],
+                [answered("Done."), user("thanks!")],
+            ],
+        ),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.difficulty import Scorer, conversation
-from tests.difficulty.agents import CASES, DUMP, FAILED, HARD_ASK, PASSED, Case, claude, edit_and_test, gave, said, used
+from tests.difficulty.agents import (
+    CASES,
+    DUMP,
+    FAILED,
+    HARD_ASK,
+    PASSED,
+    Case,
+    claude,
+    edit_and_test,
+    gave,
+    said,
+    sessions,
+    used,
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +114,7 @@ def test_an_image_alone_is_medium_with_no_confidence(scorer: Scorer) -> None:
         ("Write a short poem about autumn rain.", "writing"),
         ("Why does this Python function raise a KeyError?\ndef f(x):\n    return x['a']", "coding"),
         ("Solve for x: 3x^2 - 12x + 9 = 0", "maths"),
+        ("Prove that the square root of two is irrational.", "maths"),
         ("Extract all names and dates from the text below as JSON.", "extraction"),
         ("Who painted the ceiling of the Sistine Chapel?", "chat"),
     ],
@@ -108,19 +123,21 @@ def test_the_category_is_read_from_the_ask(scorer: Scorer, text: str, category: 
     assert scorer.assess({"messages": [{"role": "user", "content": text}]}).category == category
 
 
-def test_models_are_switched_only_between_asks(scorer: Scorer) -> None:
-    """Replaying every request of a session, the band may change with an ask, never inside a tool loop."""
-    turns = [said(HARD_ASK), *edit_and_test(4), {"role": "assistant", "content": "All good."}, said("thanks!")]
-    held, switches = "", 0
-    for end in range(1, len(turns) + 1):
-        if turns[end - 1]["role"] != "user":
-            continue
-        seen = scorer.assess(claude(*turns[:end]))
-        if not held or (not seen.in_tool_loop and seen.band != held):
-            switches += bool(held)
-            held = seen.band
-        assert seen.in_tool_loop is (1 < end < len(turns))
-    assert switches == 1  # from the hard ask to the thanks
+@pytest.mark.parametrize("agent", ["claude", "codex", "opencode", "aider"])
+def test_a_session_switches_its_model_once_and_between_asks(scorer: Scorer, agent: str) -> None:
+    """Replaying all requests of a session: the hard ask, its loops and its assents keep a band, the thanks is easy."""
+    shape, steps = sessions()[agent]
+    turns: list[Any] = []
+    bands: list[str] = []
+    for step in steps:
+        turns += step
+        seen = scorer.assess(shape(*turns))
+        # A tool loop keeps the model that began it, whatever the band says.
+        bands.append(bands[-1] if seen.in_tool_loop else seen.band)
+    switches = sum(before != after for before, after in pairwise(bands))
+    assert bands[0] == "hard"
+    assert bands[-1] == "easy"
+    assert switches == 1
 
 
 KEYS = [

@@ -122,3 +122,30 @@ def test_training_remakes_the_committed_artefact_and_carries_over() -> None:
         scores = evaluation.scored_by(training.train([other for other in sets if other is not held]))(held.prompts)
         left_out.append(evaluation.figures(held, scores)[0])
     assert np.mean(left_out) > 0.52
+
+
+def test_each_protocol_holds_back_what_it_says() -> None:
+    """Thirds hold each prompt back once, groups whole groups of the sets that have enough, sets whole sets."""
+    many = outcomes.OutcomeSet(
+        "many",
+        tuple(map(str, range(60))),
+        tuple(f"g{n % 12}" for n in range(60)),
+        tuple(map(str, range(60))),
+        ("a", "b"),
+        np.zeros((60, 2)),
+    )
+    one = outcomes.OutcomeSet("one", ("x", "y", "z"), ("g", "g", "g"), ("x", "y", "z"), ("a", "b"), np.zeros((3, 2)))
+    thirds = evaluation.random_thirds([many, one])
+    assert np.sum([fold[0] for fold in thirds], axis=0).tolist() == [1] * 60
+    assert np.sum([fold[1] for fold in thirds], axis=0).tolist() == [1, 1, 1]
+    groups = evaluation.whole_groups([many, one])
+    assert np.sum([fold[0] for fold in groups], axis=0).tolist() == [1] * 60
+    assert not any(fold[1].any() for fold in groups)
+    for held, _ in groups:
+        inside = {group for group, away in zip(many.groups, held, strict=True) if away}
+        outside = {group for group, away in zip(many.groups, held, strict=True) if not away}
+        assert not inside & outside
+    assert [[bool(held.all()) for held in fold] for fold in evaluation.whole_sets([many, one])] == [
+        [True, False],
+        [False, True],
+    ]

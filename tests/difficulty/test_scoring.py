@@ -50,6 +50,15 @@ def test_what_anyone_calls_harder_scores_higher(scorer: Scorer, easier: str, har
     assert scorer.assess(ask(easier)).difficulty < scorer.assess(ask(harder)).difficulty
 
 
+def test_free_text_reaches_every_band(scorer: Scorer) -> None:
+    texts = (
+        "Summarize this email in two sentences.",
+        "Write a haiku about rain.",
+        "Refactor the payment module into async code, keep the API, fix the race in the retry queue and add tests.",
+    )
+    assert [scorer.assess(ask(text)).band for text in texts] == ["easy", "medium", "hard"]
+
+
 @pytest.mark.parametrize("name", bench.ODD)
 def test_odd_input_is_judged_within_five_milliseconds(scorer: Scorer, name: str) -> None:
     text = bench.ODD[name]
