@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="seed of the random fifths")
     parser.add_argument("--since", type=dt.date.fromisoformat, default=_NEW_SINCE, help="models first rated since")
     parser.add_argument("--steps", type=int, default=80, help="steps of the training")
+    parser.add_argument("--retrain", action="store_true", help="hide from the training of the kernel too (a minute)")
     chosen = parser.parse_args(arguments)
     path = chosen.build or locations().build
     try:
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Wrote {quality.MODEL_FILE}, trained on {len(rungs.ratings)} ratings.")
         return 0
     _evaluate(rungs, evidence, first_published, chosen.seed, chosen.since)
+    if chosen.retrain:
+        trained_anew = evaluate.hidden_with_the_kernel_trained_anew(evaluate.rated(rungs), seed=chosen.seed)
+        _print("A random fifth hidden from the kernel's training too, once", trained_anew)
     return 0
 
 

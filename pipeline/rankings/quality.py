@@ -158,7 +158,11 @@ def rated_rows(
 
 def train(rungs: Rungs, *, steps: int = 120) -> tuple[Term, ...]:
     """The kernel's terms with the standard deviations under which the ratings are most likely."""
-    known, target, noise = rated_rows(rungs, columns(rungs), rungs.ratings)
+    return train_on(*rated_rows(rungs, columns(rungs), rungs.ratings), steps=steps)
+
+
+def train_on(known: Columns, target: Vector, noise: Vector, *, steps: int = 120) -> tuple[Term, ...]:
+    """The same, from rows as `rated_rows` gives them."""
     return fit_sds(TERMS, known, _stretched(target), noise * _stretch(target) ** 2, steps=steps)
 
 

@@ -54,11 +54,12 @@ def test_the_command_prints_figures_and_says_when_there_is_nothing_to_read(
         small_world.build(connection)
         tables.make_offers(connection, NOW)
         tables.make_evidence(connection)
-    assert __main__.main(["evaluate", "--build", str(build)]) == 0
+    assert __main__.main(["evaluate", "--retrain", "--build", str(build)]) == 0
 
     shown = capsys.readouterr()
     assert "orchestrator refresh" in shown.err
     assert "the vendor's mean" in shown.out
+    assert "from the kernel's training too" in shown.out
 
 
 def test_the_page_shows_every_profile_and_band(ranked: duckdb.DuckDBPyConnection) -> None:
