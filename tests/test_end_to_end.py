@@ -314,5 +314,5 @@ async def test_fifty_page_loads_a_second_harm_no_call(home: Path) -> None:
     assert {status for statuses in loaded for status in statuses} == {200}
     assert len(parts) > 10
     assert len(upstream.calls) == seconds * 200
-    # On a machine that does nothing else the rate is kept; one that does may take longer, not fail.
-    assert took_s < 4 * seconds
+    # A machine that does nothing else keeps the rate; one that does may take longer, and still fails no call.
+    assert took_s < 12 * seconds
