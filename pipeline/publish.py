@@ -45,6 +45,7 @@ _SOURCES: dict[str, str] = {
             "category_qualities",
             "rankings",
             "band_rankings",
+            "category_rankings",
             "pareto",
             "profiles",
             "signals",

@@ -204,6 +204,30 @@ class BandRanking(NamedTuple):
     cost_in_usd_per_call: Annotated[float | None, "expected cost of a typical call of that band"]
 
 
+class CategoryRanking(NamedTuple):
+    """The same for prompts of one kind of task: the first hundred offers of each upstream, ranks as in the whole list.
+
+    What follows them stands in the order of `band_rankings`; so do time and cost, which a kind of task leaves alone.
+    """
+
+    profile: Annotated[str, "published.profiles"]
+    category: Annotated[str, "kind of task: coding, maths or writing"]
+    difficulty_band: Annotated[str, "easy, medium or hard"]
+    rank: Annotated[int, "1 is best; no two rows of a profile, category and band share one"]
+    model_id: Annotated[str, "published.models"]
+    offer_id: Annotated[str, "published.offers"]
+    effort: Annotated[str | None, "effort to ask for; null leaves the upstream's default"]
+    score: Annotated[float, "weighted sum of the parts, in 0..1"]
+    quality_score: Annotated[float, "part of quality"]
+    latency_score: Annotated[float, "part of latency"]
+    cost_score: Annotated[float, "part of cost"]
+    context_score: Annotated[float, "part of context length"]
+    rated_in: Annotated[str, "category of published.category_qualities that speaks for the kind of task"]
+    quality: Annotated[float | None, "estimate there"]
+    quality_sd: Annotated[float | None, "its standard deviation, more where the offer is quantised"]
+    quality_basis: Annotated[str | None, "rated (in that category), offset, measured, inferred or missing"]
+
+
 class ParetoPlace(NamedTuple):
     """Whether another row of the profile is at least as good, quick and cheap, and better in one of these."""
 
@@ -431,6 +455,8 @@ class Table:
     row: type[Any]
     key: tuple[str, ...]
     order: tuple[str, ...]
+    is_later: bool = False
+    """Came after the first publications of this contract version: a file without it is read as if it were empty."""
 
     @property
     def meaning(self) -> str:
@@ -461,6 +487,13 @@ TABLES: tuple[Table, ...] = (
         BandRanking,
         ("profile", "difficulty_band", "rank"),
         ("profile", "difficulty_band", "rank"),
+    ),
+    Table(
+        "category_rankings",
+        CategoryRanking,
+        ("profile", "category", "difficulty_band", "rank"),
+        ("profile", "category", "difficulty_band", "rank"),
+        is_later=True,
     ),
     Table("pareto", ParetoPlace, ("profile", "rank"), ("profile", "rank")),
     Table("profiles", Profile, ("profile",), ("profile",)),
@@ -559,8 +592,12 @@ def read(path: Path, rows: Iterable[type[Any]]) -> PublishedRows:
                 f"{path} was published under contract version {version}, this program reads version "
                 f"{CONTRACT_VERSION}. Run: orchestrator refresh"
             )
+        there = _tables(connection)
         for row in rows:
             table = TABLE_OF[row]
+            if table.is_later and table.name not in there:
+                loaded[row] = []
+                continue
             names = ", ".join(column.name for column in table.columns)
             query = f"SELECT {names} FROM {SCHEMA}.{table.name} ORDER BY {', '.join(table.order)}"
             try:
@@ -575,6 +612,11 @@ def read(path: Path, rows: Iterable[type[Any]]) -> PublishedRows:
                 found = [_with_tuples(values, lists) for values in found]
             loaded[row] = [row(*values) for values in found]
     return PublishedRows(loaded)
+
+
+def _tables(connection: Any) -> set[str]:
+    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?"
+    return {name for (name,) in connection.execute(query, [SCHEMA]).fetchall()}
 
 
 def _with_tuples(values: tuple[Any, ...], positions: list[int]) -> tuple[Any, ...]:

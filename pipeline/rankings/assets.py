@@ -353,24 +353,34 @@ def profiles(build: BuildDatabase) -> dg.MaterializeResult[Any]:
             [_key(name) for name in ("offers", "configurations", "own_calls", "own_attempts", "profiles")],
             {"duckdb", "polars"},
         ),
+        _spec(
+            "category_rankings",
+            "The same for prompts about code, mathematics and writing, by how good each is at those.",
+            [
+                _key(name)
+                for name in (
+                    "offers",
+                    "configurations",
+                    "category_qualities",
+                    "own_calls",
+                    "own_attempts",
+                    "profiles",
+                )
+            ],
+            {"duckdb", "polars"},
+        ),
     ],
 )
 def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
-    """Fill `ranking.rankings` and `ranking.band_rankings`.
+    """Fill `ranking.rankings`, `ranking.band_rankings` and `ranking.category_rankings`.
 
     Raises `dagster.Failure` when no offer can be ranked.
     """
-    loaded = load_profiles()
+    loaded, allowed = load_profiles(), allows_data_collection()
     with build.writing() as connection:
-        offered = tables.read_offers(connection)
-        ranked = estimates.rank(
-            offered.offers,
-            tables.read_configurations(connection),
-            tables.read_own_calls(connection)[0],
-            tables.read_own_attempts(connection)[0],
-            loaded,
-            allow_data_collection=allows_data_collection(),
-        )
+        offered, configured = tables.read_offers(connection), tables.read_configurations(connection)
+        own = tables.read_own_calls(connection)[0], tables.read_own_attempts(connection)[0]
+        ranked = estimates.rank(offered.offers, configured, *own, loaded, allow_data_collection=allowed)
         if ranked.is_empty():
             raise dg.Failure(
                 "No offer can be ranked: there is no callable one. Look at ranking.offers, and at the sources' loads "
@@ -382,6 +392,16 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
         before = last_ranks(connection, default)
         tables.write(connection, "rankings", medium)
         tables.write(connection, "band_rankings", ranked)
+        by_category = estimates.rank_in_categories(
+            offered.offers,
+            configured,
+            tables.read_category_qualities(connection),
+            *own,
+            loaded,
+            allow_data_collection=allowed,
+        )
+        tables.write(connection, "category_rankings", by_category)
+        in_categories = _counted(connection, "category_rankings", "category")
         left_out = sum(offer.gives_prompts_away for offer in offered.offers)
     top = {f"first_ten_{p.name}": dg.MetadataValue.md(first_rows(medium, p.name, _SHOWN)) for p in loaded}
     yield dg.MaterializeResult(
@@ -394,6 +414,7 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
         },
     )
     yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
+    yield dg.MaterializeResult(asset_key=_key("category_rankings"), metadata=in_categories)
 
 
 @dg.multi_asset(

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from pipeline.rankings import calls, configurations, quality, scoring, speed
+from pipeline.rankings import calls, configurations, kinds, quality, scoring, speed
 from pipeline.rankings.calls import CallableOffer, Configured
 from pipeline.rankings.configurations import Evidence, ModelFacts, Rungs
+from pipeline.rankings.kinds import InCategory
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.regression import Term
 from pipeline.rankings.speed import OwnAttempts, OwnCalls
@@ -59,3 +60,32 @@ def rank(
     ranked = calls.build(offers, configured, own_calls, own_attempts, allow_data_collection=allow_data_collection)
     frames = [scoring.rank(scoring.candidates(ranked, call), profiles, call) for call in calls_of]
     return pl.concat([frame for frame in frames if not frame.is_empty()]) if not ranked.is_empty() else pl.DataFrame()
+
+
+def rank_in_categories(
+    offers: Sequence[CallableOffer],
+    configured: Mapping[str, Sequence[Configured]],
+    qualities: Mapping[str, Mapping[tuple[str, str], InCategory]],
+    own_calls: Mapping[tuple[str, str | None], OwnCalls],
+    own_attempts: Mapping[str, OwnAttempts],
+    profiles: Sequence[Profile],
+    *,
+    allow_data_collection: bool,
+) -> pl.DataFrame:
+    """`published.category_rankings`: every kind of task that `qualities` (by Arena category) speaks for, by band."""
+    frames = []
+    for kind, arena_category in kinds.RATED_IN.items():
+        if arena_category not in qualities:
+            continue
+        ranked = rank(
+            offers,
+            kinds.configured_for(configured, qualities[arena_category]),
+            own_calls,
+            own_attempts,
+            profiles,
+            allow_data_collection=allow_data_collection,
+        )
+        if not ranked.is_empty():
+            named = {"category": pl.lit(kind), "rated_in": pl.lit(arena_category)}
+            frames.append(kinds.first_of_each_upstream(ranked).with_columns(**named).select(*kinds.SCHEMA))
+    return pl.concat(frames) if frames else pl.DataFrame(schema=kinds.SCHEMA)

@@ -16,6 +16,7 @@ import polars as pl
 
 from pipeline.rankings.calls import CallableOffer, Configured
 from pipeline.rankings.configurations import Evidence, ModelFacts
+from pipeline.rankings.kinds import RATED_IN, InCategory
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.signals import Listing
 from pipeline.rankings.speed import OUTCOME_HALF_LIFE_DAYS, OwnAttempts, OwnCalls
@@ -161,6 +162,16 @@ def read_configurations(connection: duckdb.DuckDBPyConnection) -> dict[str, list
     found: dict[str, list[Configured]] = {}
     for model_id, *values in connection.execute(sql.statement("ranking", "read_configurations")).fetchall():
         found.setdefault(model_id, []).append(Configured(*values))
+    return found
+
+
+def read_category_qualities(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[tuple[str, str], InCategory]]:
+    """Estimates in the categories that kinds of task have, by category, then by model and effort."""
+    found: dict[str, dict[tuple[str, str], InCategory]] = {}
+    parameters = {"categories": sorted(RATED_IN.values())}
+    rows = connection.execute(sql.statement("ranking", "read_category_qualities"), parameters).fetchall()
+    for category, model_id, effort, *estimate in rows:
+        found.setdefault(category, {})[model_id, effort] = InCategory(*estimate)
     return found
 
 

@@ -46,6 +46,7 @@ ASSETS = {
     "rankings": {
         "ranking/band_rankings",
         "ranking/category_qualities",
+        "ranking/category_rankings",
         "ranking/changes",
         "ranking/configurations",
         "ranking/evidence",
@@ -62,6 +63,7 @@ ASSETS = {
     "published": {
         "published/band_rankings",
         "published/category_qualities",
+        "published/category_rankings",
         "published/changes",
         "published/configurations",
         "published/decisions",

@@ -65,4 +65,14 @@ def rank(
     )
     tables.write(connection, "band_rankings", result)
     tables.write(connection, "rankings", result.filter(result["difficulty_band"] == "medium"))
+    by_category = estimates.rank_in_categories(
+        offered.offers,
+        configured,
+        tables.read_category_qualities(connection),
+        own_calls,
+        attempts,
+        profiles,
+        allow_data_collection=allow_data_collection,
+    )
+    tables.write(connection, "category_rankings", by_category)
     tables.make_pareto(connection)
