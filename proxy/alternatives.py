@@ -106,6 +106,7 @@ def alternatives(wanted: Wanted) -> Alternatives:
     key = (
         wanted.profile,
         wanted.band,
+        wanted.category,
         wanted.needs,
         wanted.denies_training,
         wanted.asks_for,

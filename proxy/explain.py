@@ -61,7 +61,7 @@ def as_text(found: Mapping[str, Any]) -> str:
     asks = ", ".join((*needs["features"], f"about {needs['tokens']:,} tokens"))
     lines = [
         f"Profile {found['profile']}, difficulty {difficulty['score']:.2f} ({difficulty['band']}, "
-        f"{difficulty['category']}); needs {asks}.",
+        f"{difficulty['category']}){_order(found)}; needs {asks}.",
         f"Publication {found['publication']}: {found['considered']} candidates considered, "
         f"{sum(found['removed'].values())} removed.",
         "",
@@ -85,6 +85,11 @@ def as_text(found: Mapping[str, Any]) -> str:
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
         lines.append(f"  not taken, {count} of those shown first: {reason}")
     return "\n".join(lines)
+
+
+def _order(found: Mapping[str, Any]) -> str:
+    """What is said of the order where it is that of a kind of task."""
+    return f", ranked by who is good at {found['ranked_for']}" if "ranked_for" in found else ""
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from proxy.budgets import Lease, Ledger, LedgerError, Refused, unseen_usd, worst
 from proxy.candidates import Candidate, Ranked
 from proxy.clock import Clock
 from proxy.difficulty import Assessment
-from proxy.difficulty.assessment import EASY_BELOW, HARD_FROM
+from proxy.difficulty.assessment import EASY_BELOW, HARD_FROM, MIN_CONFIDENCE
 from proxy.errors import BudgetSpentError, KeyLimitError, LedgerUnavailableError, NotAllowedError
 from proxy.hedging import HedgeBudget
 from proxy.keys import Key, Keyring
@@ -158,6 +158,8 @@ class Plan:
             }
         if self.session is not None and self.verdict is not None:
             found["session"] = {"source": self.session.source, **self.verdict.record()}
+        if self.wanted.category is not None:
+            found["ranked_for"] = self.wanted.category
         if self.is_cached:
             found["cache"] = "hit"
         if self.hedge is not None:
@@ -271,6 +273,7 @@ class Policies:
         preferences = read_preferences(
             body, routing, default=default, upstreams=self.upstreams, marketplaces=self.marketplaces
         )
+        category = _category(assessment, routing)
         assessment = _overridden(assessment, routing)
         names, profile = request.names, routing.profile or request.profile
         answers_for = None
@@ -281,7 +284,7 @@ class Policies:
                 # A profile that is asked for in so many words is meant more than what a name of habit stands for.
                 answers_for, names, profile = names[0], (), profile or habit
         profile = _allowed(profile, names, key, snapshot)
-        wanted = want(snapshot, names, profile, assessment.band, request.needs, request.tokens)
+        wanted = want(snapshot, names, profile, assessment.band, request.needs, request.tokens, category)
         is_restricted = key is not None and (key.models is not None or key.has_budget)
         if preferences is _DENY and not names and not is_restricted:
             wanted = replace(wanted, denies_training=True)
@@ -462,8 +465,17 @@ def _marketplaces(accounts: Mapping[str, Account]) -> frozenset[str]:
     return frozenset(name for name, one in accounts.items() if one.dialect == "openrouter")
 
 
+def _category(assessment: Assessment, routing: Routing) -> str | None:
+    """The kind of task to rank for: the caller's word, else what was judged from enough to judge by."""
+    if routing.category is not None:
+        return None if routing.category == "off" else routing.category
+    return assessment.category if assessment.confidence >= MIN_CONFIDENCE else None
+
+
 def _overridden(assessment: Assessment, routing: Routing) -> Assessment:
-    """The caller's own word on the difficulty."""
+    """The caller's own word on the difficulty and the kind of task."""
+    if routing.category is not None and routing.category != "off":
+        assessment = replace(assessment, category=routing.category)  # type: ignore[arg-type]
     said = routing.difficulty
     if said is None:
         return assessment

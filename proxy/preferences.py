@@ -17,6 +17,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
+from proxy.difficulty.assessment import CATEGORIES
 from proxy.errors import InvalidRequestError
 from warehouse.published import Offer
 
@@ -267,6 +268,8 @@ class Routing:
     profile: str | None = None
     difficulty: float | str | None = None
     """0 to 1, `off`, or None: as scored."""
+    category: str | None = None
+    """The kind of task, `off`, or None: as judged."""
     on_break: str = "error"
     """What follows when a stream breaks after content: `error`, or `continue` with the next candidate that can."""
     hedge: bool | None = None
@@ -309,6 +312,7 @@ def read_routing(body: Mapping[str, Any]) -> Routing:
     return Routing(
         profile=_word(said, "routing", "profile"),
         difficulty=difficulty,
+        category=_word(said, "routing", "category", ("off", *CATEGORIES)),
         on_break=_word(said, "routing", "on_break", ("error", "continue")) or "error",
         hedge=_flag(said, "routing", "hedge"),
         allow_free=_flag(said, "routing", "allow_free"),

@@ -1,8 +1,8 @@
 """Which candidates a request may go to, in which order, and why not to the others. Pure.
 
-The profile's ranking for the prompt's difficulty gives the order; needs, context window and breakers take candidates
-out, in that sequence. Reading requests is `request.py`, trying candidates `failover.py`. Nothing here waits, and the
-time and the breakers' state are handed in as a question: "is this candidate blocked, and by what?"
+The profile's ranking for the prompt's difficulty and kind gives the order; needs, context window and breakers take
+candidates out, in that sequence. Reading requests is `request.py`, trying candidates `failover.py`. Nothing here waits,
+and the time and the breakers' state are handed in as a question: "is this candidate blocked, and by what?"
 """
 
 from __future__ import annotations
@@ -69,13 +69,15 @@ class Wanted:
     policy: Policy | None = None
     first: Ranked | None = None
     """Tried before all others: where the session is at home."""
+    category: str | None = None
+    """Kind of task whose own list is the order; None for the order of all prompts."""
 
     @property
     def lists(self) -> tuple[Sequence[Ranked], ...]:
         """The lists to go through, unfiltered, in order."""
         if self.selections:
             return tuple(self.snapshot.named(one, self.profile, self.band) for one in self.selections)
-        ranked = self.snapshot.ranked[self.profile, self.band]
+        ranked = self.snapshot.order(self.profile, self.band, self.category)
         return (ranked if self.policy is None else self.policy.widen(ranked, self.snapshot),)
 
     @property
@@ -85,9 +87,17 @@ class Wanted:
 
 
 def want(
-    snapshot: Snapshot, names: tuple[str, ...], profile: str | None, band: str, needs: Needs, tokens: int
+    snapshot: Snapshot,
+    names: tuple[str, ...],
+    profile: str | None,
+    band: str,
+    needs: Needs,
+    tokens: int,
+    category: str | None = None,
 ) -> Wanted:
     """Resolve the names of a request. Unknown names in a list of several are passed over.
+
+    The kind of task counts where the profile chooses among all models and has an order of its own for it.
 
     Raises `InvalidRequestError` for an unknown profile and `UnknownModelError` when no name is known.
     """
@@ -101,7 +111,10 @@ def want(
         is_known = hash(names[0].lower()) in snapshot.unoffered
         problem = "is known, but no upstream offers it" if is_known else "does not exist here"
         raise UnknownModelError(f"The model {names[0]!r} {problem}.{hint}", close)
-    return Wanted(snapshot, profile or snapshot.default_profile, band, selections, needs, tokens)
+    profile = profile or snapshot.default_profile
+    if selections or (profile, band, category) not in snapshot.by_category:
+        category = None
+    return Wanted(snapshot, profile, band, selections, needs, tokens, category=category)
 
 
 def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
@@ -126,7 +139,9 @@ def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:
                 yield one
         return
     if not wanted.selections:
-        for one in wanted.snapshot.eligible(wanted.profile, wanted.band, wanted.needs, wanted.denies_training):
+        for one in wanted.snapshot.eligible(
+            wanted.profile, wanted.band, wanted.needs, wanted.denies_training, wanted.category
+        ):
             if fits(one.candidate, wanted.tokens) and blocked(one.candidate) is None:
                 yield one
         return

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ TABLES = (
     published.Configuration,
     published.Ranking,
     published.BandRanking,
+    published.CategoryRanking,
     published.Profile,
 )
 Rows = published.PublishedRows
@@ -68,29 +70,38 @@ class Snapshot:
     """By profile, all of it, for showing."""
     ranked: Mapping[tuple[str, str], tuple[Ranked, ...]]
     """By profile and band, all of it, in order of rank."""
+    by_category: Mapping[tuple[str, str, str], tuple[Ranked, ...]]
+    """By profile, band and kind of task, for the kinds that have an order of their own. What a kind's list does not
+    hold follows in the band's order, with the band's ranks."""
     unoffered: frozenset[int]
     """Hashes of lower-case names of models that are known, and that nobody offers."""
     candidates_of: Mapping[str, tuple[Candidate, ...]]
     """By model: every offer at its default effort and at each that is ranked or that a name states."""
     worked_out: dict[str, Any] = field(default_factory=dict)
     """What others have worked out of this publication and keep with it, by their own names."""
-    _eligible: dict[tuple[str, str, Needs, bool], tuple[Ranked, ...]] = field(default_factory=dict)
+    _eligible: dict[tuple[str, str, str | None, Needs, bool], tuple[Ranked, ...]] = field(default_factory=dict)
     _named: dict[tuple[Selection, str, str], tuple[Ranked, ...]] = field(default_factory=dict)
 
-    def eligible(self, profile: str, band: str, needs: Needs, denies_training: bool = False) -> tuple[Ranked, ...]:
-        """The profile's list for the band, without what cannot be called, lacks what is needed, or may train on it."""
-        found = self._eligible.get((profile, band, needs, denies_training))
+    def order(self, profile: str, band: str, category: str | None) -> tuple[Ranked, ...]:
+        """The profile's list for the band, and for the kind of task where it has one of its own."""
+        return self.ranked[profile, band] if category is None else self.by_category[profile, band, category]
+
+    def eligible(
+        self, profile: str, band: str, needs: Needs, denies_training: bool = False, category: str | None = None
+    ) -> tuple[Ranked, ...]:
+        """That list without what cannot be called, lacks what is needed, or may train on it."""
+        found = self._eligible.get((profile, band, category, needs, denies_training))
         if found is None:
             found = tuple(
                 one
-                for one in self.ranked[profile, band]
+                for one in self.order(profile, band, category)
                 if one.candidate.problem is None
                 and not lacking(one.candidate, needs, is_named=False)
                 and not (
                     denies_training and one.candidate.offer.may_train_on_prompts and not one.candidate.offer.is_local
                 )
             )
-            self._eligible[profile, band, needs, denies_training] = found
+            self._eligible[profile, band, category, needs, denies_training] = found
         return found
 
     def named(self, selection: Selection, profile: str, band: str) -> tuple[Ranked, ...]:
@@ -191,6 +202,7 @@ def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] 
         for profile in profiles
         for band in BANDS
     }
+    by_category = dict(_by_category(rows[published.CategoryRanking], lists))
     stated_efforts: dict[str, set[str]] = {}
     for record in rows[published.ModelRecord]:
         if record.effort:
@@ -214,9 +226,33 @@ def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] 
         accounts=accounts,
         rankings={name: tuple(list_) for name, list_ in rankings.items()},
         ranked=lists,
+        by_category=by_category,
         unoffered=frozenset(hash(name.lower()) for name in unoffered),
         candidates_of={model_id: tuple(list_) for model_id, list_ in of_model.items()},
     )
+
+
+def _by_category(
+    rows: Iterable[published.CategoryRanking], lists: Mapping[tuple[str, str], tuple[Ranked, ...]]
+) -> Iterator[tuple[tuple[str, str, str], tuple[Ranked, ...]]]:
+    for (profile, category, band), group in groupby(
+        rows, key=lambda row: (row.profile, row.category, row.difficulty_band)
+    ):
+        rest = {(one.candidate.offer.offer_id, one.candidate.effort): one for one in lists.get((profile, band), ())}
+        first = []
+        for row in group:
+            overall = rest.pop((row.offer_id, row.effort), None)
+            if overall is not None:
+                first.append(
+                    overall._replace(
+                        rank=row.rank,
+                        score=row.score,
+                        quality_score=row.quality_score,
+                        latency_score=row.latency_score,
+                        cost_score=row.cost_score,
+                    )
+                )
+        yield (profile, band, category), (*first, *rest.values())
 
 
 def _names(rows: Rows, offers: Mapping[str, published.Offer]) -> dict[str, Selection]:

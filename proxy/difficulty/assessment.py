@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from proxy.difficulty.scoring import Reading, TextScorer
 
 Band = Literal["easy", "medium", "hard"]
 Category = Literal["coding", "maths", "writing", "translation", "extraction", "chat", "agentic"]
+CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 Continuation = Literal["new", "follow_up", "tool_loop"]
 
 EASY_BELOW: Final = 1 / 3

@@ -307,6 +307,7 @@ def _head(call: Call, answer: Answer | None) -> list[tuple[bytes, bytes]]:
     ]
     if assessment is not None:
         head.append((b"x-orchestrator-difficulty", f"{assessment.difficulty:.2f} {assessment.band}".encode()))
+        head.append((b"x-orchestrator-category", assessment.category.encode()))
     if answer is not None:
         attempt = answer.attempt
         head.extend(attempt.ranked.candidate.headers)

@@ -12,6 +12,8 @@ from typing import Any
 from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from proxy.difficulty.assessment import CATEGORIES
+
 _TEXT = {"type": "string"}
 _OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
 _OBJECTS = {"type": "array", "items": _OBJECT}
@@ -36,7 +38,14 @@ _CHOICE: dict[str, Any] = {
     },
     "models": {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": 32},
     "routing_profile": {"type": ["string", "null"]},
-    "routing": {"type": "object", "description": "This proxy's own wishes; an unknown one is refused"},
+    "routing": {
+        "type": "object",
+        "description": "This proxy's own wishes; an unknown one is refused",
+        "properties": {
+            "difficulty": {"oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"const": "off"}]},
+            "category": {"enum": ["off", *CATEGORIES], "description": "kind of task to rank for"},
+        },
+    },
     "provider": {"type": "object", "description": "OpenRouter's wishes", "additionalProperties": True},
     "stream": {"type": ["boolean", "null"]},
 }

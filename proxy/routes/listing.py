@@ -10,7 +10,7 @@ from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from proxy.candidates import Candidate
+from proxy.candidates import Candidate, Ranked
 from proxy.decisions import shown
 from proxy.errors import InvalidRequestError, UnknownModelError
 from proxy.routing import nearest
@@ -120,6 +120,7 @@ async def rankings(
     profile: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=5000)] = 20,
     band: FromQuery[str | None] = None,
+    category: FromQuery[str | None] = None,
 ) -> dict[str, Any]:
     runtime: Runtime = state.runtime
     snapshot = runtime.snapshot
@@ -127,7 +128,9 @@ async def rankings(
     if name not in snapshot.profiles:
         known = ", ".join(sorted(snapshot.profiles))
         raise InvalidRequestError(f"There is no profile {name!r}; known are {known}.", param="profile")
-    if band is None:
+    if category is not None:
+        list_ = _of_category(snapshot, name, band or "medium", category)
+    elif band is None:
         list_ = snapshot.rankings[name]
     elif (name, band) in snapshot.ranked:
         list_ = snapshot.ranked[name, band]
@@ -136,11 +139,23 @@ async def rankings(
     return {
         "profile": name,
         "band": band,
+        "category": category,
         "publication": snapshot.publication_id,
         "built_at": snapshot.built_at,
         "total": len(list_),
         "rankings": [{**shown(one), "callable": one.candidate.problem is None} for one in list_[:limit]],
     }
+
+
+def _of_category(snapshot: Snapshot, profile: str, band: str, category: str) -> tuple[Ranked, ...]:
+    found = snapshot.by_category.get((profile, band, category))
+    if found is None:
+        known = sorted({one for _, _, one in snapshot.by_category}) or ["none"]
+        raise InvalidRequestError(
+            f"There is no ranking of {category!r} in band {band!r}; kinds of task with one: {', '.join(known)}.",
+            param="category",
+        )
+    return found
 
 
 @get("/v1/models/{model_id:path}", summary="One model")

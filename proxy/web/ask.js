@@ -102,7 +102,7 @@ export class Ask {
         'div',
         { class: 'difficulty' },
         meter(difficulty.score, difficulty.band),
-        h('p', {}, h('b', {}, difficulty.band), ` (${difficulty.score.toFixed(2)}), ${difficulty.category}. `,
+        h('p', {}, h('b', {}, difficulty.band), ` (${difficulty.score.toFixed(2)}), ${difficulty.category}${found.ranked_for ? ', ranked for it' : ''}. `,
           h('span', { class: 'hint' }, `Confidence ${difficulty.confidence.toFixed(2)}; needs ${asks}.`)),
       ),
       ...(found.problem ? [h('p', { class: 'notice' }, h('b', {}, 'None of them can be called yet. '), found.problem)] : []),

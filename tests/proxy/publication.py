@@ -106,6 +106,34 @@ def ranking(profile_name: str, offers: Sequence[published.Offer | tuple[publishe
     return rows
 
 
+def category_ranking(
+    profile_name: str,
+    category: str,
+    offers: Sequence[published.Offer],
+    bands: Sequence[str] = ("easy", "medium", "hard"),
+) -> list[Any]:
+    """A profile's first offers for a kind of task, in the order given."""
+    return [
+        row(
+            published.CategoryRanking,
+            profile=profile_name,
+            category=category,
+            difficulty_band=band,
+            rank=rank,
+            model_id=one.model_id,
+            offer_id=one.offer_id,
+            score=0.9 - rank / 1000,
+            quality_score=0.6,
+            latency_score=0.5,
+            cost_score=0.5,
+            context_score=0.5,
+            rated_in=category,
+        )
+        for band in bands
+        for rank, one in enumerate(offers, 1)
+    ]
+
+
 def snapshot(publication_id: str = "20260822T120000", **more: Any) -> published.Snapshot:
     """The publication's own row."""
     values = {

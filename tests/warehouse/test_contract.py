@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from warehouse import contract_page
+from tests.proxy import publication
+from warehouse import contract_page, published
+from warehouse.connect import open_writer
 from warehouse.published import TABLES, Table
 
 
@@ -22,3 +26,18 @@ def test_every_table_and_column_has_a_meaning_and_keys_are_columns(table: Table)
     assert all(column.meaning for column in table.columns)
     assert set(table.key) | set(table.order) <= set(names)
     assert not any(column.is_nullable for column in table.columns if column.name in table.key)
+
+
+def test_a_publication_from_before_a_table_came_is_read_as_if_it_were_empty(tmp_path: Path) -> None:
+    """One that lacks a table of the first day is refused."""
+    path = publication.write(tmp_path / "orchestrator.duckdb", publication.world([publication.offer("v/model")]))
+    with open_writer(path.resolve()) as connection:
+        connection.execute("DROP TABLE published.category_rankings")
+    rows = published.read(path, (published.Offer, published.CategoryRanking))
+    with open_writer(path.resolve()) as connection:
+        connection.execute("DROP TABLE published.offers")
+
+    assert rows[published.CategoryRanking] == []
+    assert [one.model_id for one in rows[published.Offer]] == ["v/model"]
+    with pytest.raises(published.ContractMismatchError, match="offers"):
+        published.read(path, (published.Offer,))

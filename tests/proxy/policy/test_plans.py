@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from proxy.alternatives import alternatives
 from proxy.clock import SystemClock
-from proxy.difficulty import Assessment
-from proxy.errors import NotAllowedError
+from proxy.difficulty import Assessment, Scorer
+from proxy.errors import InvalidRequestError, NotAllowedError
 from proxy.keys import Key
 from proxy.metrics import Metrics
 from proxy.policies import CALLER, Plan, Policies
@@ -18,7 +19,7 @@ from proxy.request import read_chat
 from proxy.routing import candidates
 from proxy.settings import Settings
 from tests.proxy.hand import indexed
-from tests.proxy.publication import offer, world
+from tests.proxy.publication import category_ranking, offer, world
 
 PAID = offer("a/model", upstream="openrouter", upstream_model="a/model")
 FREE = offer("a/model", upstream="openrouter", upstream_model="a/model:free", variant="free", is_free=True)
@@ -128,3 +129,65 @@ def test_hosts_that_may_train_answer_no_call_by_default() -> None:
     assert first(worker()) == ["p/model"]
     assert first(worker(data_collection="allow")) == ["t/model", "p/model"]
     assert first(worker(), provider={"data_collection": "allow"}) == ["t/model", "p/model"]
+
+
+CHATTER, CODER, THIRD = offer("v/chatter"), offer("v/coder"), offer("v/third")
+BY_KIND = indexed(
+    [
+        *world((CHATTER, THIRD, CODER)),
+        *category_ranking("balanced", "coding", (CODER,)),
+        *category_ranking("balanced", "maths", (THIRD, CODER), bands=("hard",)),
+    ],
+    "openrouter",
+)
+SCORER = Scorer.load()
+CODE = "Refactor this Python class so that the worker threads no longer deadlock on the queue, and add pytest tests."
+CHAT = "What would be a nice present for my neighbour, who has just moved in with her two dogs and a parrot?"
+
+
+def asked(prompt: str, **body: Any) -> Plan:
+    full = {"model": "auto", "messages": [{"role": "user", "content": prompt}], **body}
+    request = read_chat(json.dumps(full).encode())
+    return worker().plan(request, {}, BY_KIND, SCORER.assess(request.body), lambda _: None)
+
+
+def test_code_goes_to_the_coder_and_chat_does_not() -> None:
+    """And what the list for code does not hold follows in the order of all prompts."""
+    code, chat = asked(CODE), asked(CHAT)
+
+    assert order(code) == ["openrouter:v/coder", "openrouter:v/chatter", "openrouter:v/third"]
+    assert order(chat) == ["openrouter:v/chatter", "openrouter:v/third", "openrouter:v/coder"]
+    assert code.record() == {"ranked_for": "coding"}
+    assert chat.record() == {}
+
+
+def test_the_kind_of_task_is_the_callers_to_override() -> None:
+    """By name, or off; and it says nothing of the difficulty, nor of a model that was named."""
+    assert order(asked(CHAT, routing={"category": "coding"}))[0] == "openrouter:v/coder"
+    assert asked(CHAT, routing={"category": "coding"}).assessment.category == "coding"
+    assert order(asked(CODE, routing={"category": "off"}))[0] == "openrouter:v/chatter"
+    assert order(asked(CODE, routing={"category": "translation"}))[0] == "openrouter:v/chatter"
+    assert order(asked(CODE, routing={"difficulty": "off"}))[0] == "openrouter:v/coder"
+    assert order(asked(CHAT, routing={"category": "maths", "difficulty": 1}))[:2] == [
+        "openrouter:v/third",
+        "openrouter:v/coder",
+    ]
+    assert order(asked(CHAT, routing={"category": "maths", "difficulty": 0}))[0] == "openrouter:v/chatter"
+    assert asked(CODE, model="v/chatter").wanted.category is None
+    with pytest.raises(InvalidRequestError, match=r"routing\.category must be off or coding or maths"):
+        asked(CODE, routing={"category": "cooking"})
+
+
+def test_a_kind_that_was_guessed_from_little_does_not_rank() -> None:
+    unsure = Assessment(difficulty=0.5, band="medium", confidence=0.1, category="coding", features=())
+    request = read_chat(json.dumps({"model": "auto", "messages": [{"role": "user", "content": "go"}]}).encode())
+    found = worker().plan(request, {}, BY_KIND, unsure, lambda _: None)
+
+    assert order(found)[0] == "openrouter:v/chatter"
+
+
+def test_what_else_could_have_answered_is_in_the_order_of_the_kind() -> None:
+    """The two kinds of call are not taken for one another."""
+    first = [alternatives(asked(prompt).wanted).first[0]["offer"] for prompt in (CODE, CHAT, CODE)]
+
+    assert first == ["openrouter:v/coder", "openrouter:v/chatter", "openrouter:v/coder"]

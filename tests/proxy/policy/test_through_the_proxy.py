@@ -224,6 +224,11 @@ async def test_our_own_object_is_strict_and_does_what_it_says(tmp_path: Path) ->
         fixed = await at.ask(routing={"difficulty": 0.9})
         assert fixed.headers["x-orchestrator-difficulty"] == "0.90 hard"
         assert (await at.ask(routing={"difficulty": "off"})).headers["x-orchestrator-difficulty"].endswith("medium")
+        kind = await at.ask(routing={"category": "coding"})
+        assert kind.headers["x-orchestrator-category"] == "coding"
+        assert (await at.ask()).headers["x-orchestrator-category"] == "chat"
+        wrong = await at.ask(routing={"category": "cooking"})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "routing.category")
         assert said(await at.ask(routing={"profile": "budget"})) == "I am two"
         at.up["one"].script("*", status(500))
         assert (await at.ask(routing={"max_attempts": 1})).status_code == 502
