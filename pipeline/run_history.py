@@ -1,6 +1,6 @@
 """Dagster's own memory: which runs, logs and events stay, so that its folder does not grow for ever.
 
-A refresh leaves about 1.5 MB of events, and a deployment with a key makes a hundred a day. So the newest runs stay
+A refresh leaves about 2 MB of events, and a deployment with a key makes a hundred a day. So the newest runs stay
 whole, of older ones the last of each job and day stays without its log (enough for every plot over time), and what is
 older than the retention goes. What the warehouse itself holds is pruned in `sources`.
 """
@@ -18,7 +18,7 @@ import dagster as dg
 from pipeline import settings
 from pipeline.resources import Clock
 
-KEPT_WHOLE = 40
+KEPT_WHOLE = 25
 """Newest runs whose every event stays."""
 
 _LOCK_TIMEOUT_S = 20.0
