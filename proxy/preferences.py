@@ -268,8 +268,6 @@ class Routing:
     profile: str | None = None
     difficulty: float | str | None = None
     """0 to 1, `off`, or None: as scored."""
-    category: str | None = None
-    """The kind of task, `off`, or None: as judged."""
     on_break: str = "error"
     """What follows when a stream breaks after content: `error`, or `continue` with the next candidate that can."""
     hedge: bool | None = None
@@ -280,6 +278,8 @@ class Routing:
     """Whether the call stays with its session's endpoint; None leaves it to the setting."""
     cache: str | None = None
     """`off`, `on` or `force` (answers that need not repeat are kept too); None leaves it to the setting."""
+    category: str | None = None
+    """The kind of task, `off`, or None: as judged."""
 
 
 DEFAULT_ROUTING: Final = Routing()

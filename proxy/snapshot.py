@@ -191,12 +191,14 @@ def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] 
         )
 
     profiles = {profile.profile: profile for profile in rows[published.Profile]}
-    rankings: dict[str, list[Ranked]] = {name: [] for name in profiles}
-    for row in rows[published.Ranking]:
-        rankings[row.profile].append(ranked(row))
     by_band: dict[tuple[str, str], list[Ranked]] = {}
     for in_band in rows[published.BandRanking]:
         by_band.setdefault((in_band.profile, in_band.difficulty_band), []).append(ranked(in_band))
+    # The medium band is the ranking: one list in memory is enough.
+    rankings = {name: by_band.get((name, "medium"), []) for name in profiles}
+    for row in rows[published.Ranking]:
+        if (row.profile, "medium") not in by_band:
+            rankings[row.profile].append(ranked(row))
     lists = {
         (profile, band): tuple(by_band.get((profile, band)) or rankings[profile])
         for profile in profiles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import random
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pipeline.definitions import build_definitions
 from pipeline.entities import pins, read, resolve
 from pipeline.rankings import __main__, backtest, configurations, evaluate, history, quality, tables
 from pipeline.rankings.profile import load
+from pipeline.rankings.typical_calls import BANDS
 from tests.conftest import RECORDINGS, needs_recordings
 from warehouse import sql
 from warehouse.connect import Locations, open_reader
@@ -169,6 +171,31 @@ def test_random_rows_of_the_rankings_lead_back_to_source_rows(published: duckdb.
         assert sum(by_signal["cost"]) == pytest.approx(cost, rel=1e-9)
         assert by_signal["context"] == [context]
         assert all(is_linked for *_, is_linked in trail), (profile, rank)
+
+
+def test_random_rows_of_the_rankings_by_kind_lead_back_to_votes(published: duckdb.DuckDBPyConnection) -> None:
+    """The second walk that docs/formulas.md shows; and the parts of a score follow from what it finds."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "formulas.md"
+    walk = "-- walk by kind" + page.read_text(encoding="utf-8").split("```sql\n-- walk by kind")[1].split("```")[0]
+    rows = published.execute(
+        "SELECT profile, category, difficulty_band, rank, quality_score, caution FROM category_rankings "
+        "JOIN profiles USING (profile) ORDER BY ALL"
+    ).fetchall()
+    seen = set()
+    for profile, category, band, rank, success, caution in random.Random(5).sample(rows, 60):  # noqa: S311
+        wanted = {"profile": profile, "category": category, "band": band, "rank": rank}
+        trail = published.execute(walk, wanted).fetchall()
+        quality, quality_sd, estimate, estimate_sd, _, basis = trail[0][:6]
+        seen.add(basis)
+
+        assert quality == estimate
+        assert quality_sd >= estimate_sd
+        assert basis != "rated" or trail[0][8] is not None, wanted
+        if band != "hard":
+            call = BANDS[band]
+            logit = (call.difficulty - quality + caution * quality_sd) / call.points_per_logit
+            assert success == pytest.approx(1 / (1 + math.exp(logit)), abs=1e-9)
+    assert {"rated", "measured"} <= seen
 
 
 def test_signals_of_rated_models_are_the_ratings_themselves(published: duckdb.DuckDBPyConnection) -> None:
