@@ -182,13 +182,13 @@ def load(gateway: Gateway, pid: int | None, concurrency: int, seconds: int) -> d
 
 STREAMS = (
     # events of a stream, ms between them, calls at a time, calls
-    (20, 5, 1, 100),  # how much later the first event comes
+    (20, 5, 1, 100),  # how much later the first content comes
     (400, 0, 8, 400),  # how many events a second
 )
 
 
 def streams(chosen: argparse.Namespace, directory: Path) -> list[str]:
-    """Streamed calls, direct and through this proxy: time to the first event, events a second, CPU time an event."""
+    """Streamed calls, direct and through this proxy: time to the first content, events a second, CPU time an event."""
     up, port = chosen.port + 6, chosen.port + 7
     command, environment = prepared(directory / "streaming", port, f"http://127.0.0.1:{up}/v1")
     ours = Gateway(port, command, "auto", environment=environment)
