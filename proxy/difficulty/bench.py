@@ -63,7 +63,7 @@ def main(rounds: int = 20_000) -> int:
     scorer = Scorer.load()
 
     def assess(text: str) -> object:
-        return scorer.assess(asked(text))
+        return scorer.assess(asked(text), explain=False)
 
     for name, text in (("word problem", PROMPT), ("multiple choice", QUESTION)):
         for verb, work in (("score", scorer.raw), ("assess", assess)):
@@ -72,7 +72,7 @@ def main(rounds: int = 20_000) -> int:
             p50, p99 = times[rounds // 2], times[rounds * 99 // 100]
             print(f"{verb}: {name} of {len(text.encode()) + 6} bytes, p50 {p50:.1f} µs, p99 {p99:.1f} µs")
     known = asked(PROMPT)
-    times = timed(lambda _: scorer.assess(known), "", rounds)
+    times = timed(lambda _: scorer.assess(known, explain=False), "", rounds)
     print(f"assess: a prompt seen just before, p50 {times[rounds // 2]:.1f} µs")
     for kilobytes in (1, 2, 4, 8, 16, 32, 64, 1024):
         text = (PROMPT * (kilobytes * 1024 // len(PROMPT) + 1))[: kilobytes * 1024]

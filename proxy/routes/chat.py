@@ -132,7 +132,7 @@ class ChatRoute:
         snapshot = runtime.snapshot
         if not snapshot.is_servable:
             raise NoUpstreamError(no_upstream(runtime.accounts))
-        assessment = runtime.scorer.assess(request.body)
+        assessment = runtime.scorer.assess(request.body, explain=False)
         plan = runtime.policies.plan(request, headers, snapshot, assessment, runtime.failover.blocked)
         wish = _wish(headers)
         total_s = runtime.settings.total_timeout_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -184,6 +185,7 @@ def test_any_json_is_assessed(body: Any) -> None:
     seen = _LOADED.assess(body)
     assert 0 <= seen.difficulty <= 1
     assert 0 <= seen.confidence <= 1
+    assert _LOADED.assess(body, explain=False) == dataclasses.replace(seen, features=())
 
 
 _LOADED = Scorer.load()
