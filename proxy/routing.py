@@ -108,7 +108,7 @@ def want(
     if names and not selections:
         close = nearest(names[0], snapshot)
         hint = f" Nearest: {', '.join(close)}." if close else ""
-        is_known = hash(names[0].lower()) in snapshot.unoffered
+        is_known = snapshot.is_unoffered(names[0])
         problem = "is known, but no upstream offers it" if is_known else "does not exist here"
         raise UnknownModelError(f"The model {names[0]!r} {problem}.{hint}", close)
     profile = profile or snapshot.default_profile

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -32,7 +34,6 @@ TABLES = (
     published.ModelAlias,
     published.Offer,
     published.Configuration,
-    published.Ranking,
     published.BandRanking,
     published.CategoryRanking,
     published.Profile,
@@ -73,8 +74,8 @@ class Snapshot:
     by_category: Mapping[tuple[str, str, str], tuple[Ranked, ...]]
     """By profile, band and kind of task, for the kinds that have an order of their own. What a kind's list does not
     hold follows in the band's order, with the band's ranks."""
-    unoffered: frozenset[int]
-    """Hashes of lower-case names of models that are known, and that nobody offers."""
+    unoffered: array[int]
+    """Marks of names of models that are known, and that nobody offers; sorted."""
     candidates_of: Mapping[str, tuple[Candidate, ...]]
     """By model: every offer at its default effort and at each that is ranked or that a name states."""
     worked_out: dict[str, Any] = field(default_factory=dict)
@@ -134,6 +135,12 @@ class Snapshot:
         rest.sort(key=lambda one: (_price(one.offer), one.offer.offer_id))
         return [*placed.values(), *(Ranked(candidate, None, None) for candidate in rest)]
 
+    def is_unoffered(self, name: str) -> bool:
+        """Whether a name that is not understood is that of a model which nobody offers."""
+        wanted = reading.mark(name)
+        place = bisect_left(self.unoffered, wanted)
+        return place < len(self.unoffered) and self.unoffered[place] == wanted
+
     @property
     def is_servable(self) -> bool:
         """Whether anything in it can be called."""
@@ -161,7 +168,7 @@ def lacking(candidate: Candidate, needs: Needs, *, is_named: bool) -> Needs:
     return missing
 
 
-def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] = ()) -> Snapshot:
+def build(rows: Rows, accounts: Mapping[str, Account], unoffered: bytes = b"") -> Snapshot:
     """Index one publication. Takes some tens of milliseconds for some hundreds of offers."""
     (about,) = rows[published.Snapshot]
     offers: dict[str, published.Offer] = {offer.offer_id: offer for offer in rows[published.Offer]}
@@ -194,13 +201,8 @@ def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] 
     by_band: dict[tuple[str, str], list[Ranked]] = {}
     for in_band in rows[published.BandRanking]:
         by_band.setdefault((in_band.profile, in_band.difficulty_band), []).append(ranked(in_band))
-    # The medium band is the ranking: one list in memory is enough.
-    rankings = {name: by_band.get((name, "medium"), []) for name in profiles}
-    for row in rows[published.Ranking]:
-        if (row.profile, "medium") not in by_band:
-            rankings[row.profile].append(ranked(row))
     lists = {
-        (profile, band): tuple(by_band.get((profile, band)) or rankings[profile])
+        (profile, band): tuple(by_band.get((profile, band)) or by_band.get((profile, "medium")) or ())
         for profile in profiles
         for band in BANDS
     }
@@ -226,10 +228,11 @@ def build(rows: Rows, accounts: Mapping[str, Account], unoffered: Iterable[str] 
         names=_names(rows, offers),
         offers=offers,
         accounts=accounts,
-        rankings={name: tuple(list_) for name, list_ in rankings.items()},
+        # The medium band is the ranking, as the contract says: it is read, and kept, once.
+        rankings={name: lists[name, "medium"] for name in profiles},
         ranked=lists,
         by_category=by_category,
-        unoffered=frozenset(hash(name.lower()) for name in unoffered),
+        unoffered=array("I", unoffered),
         candidates_of={model_id: tuple(list_) for model_id, list_ in of_model.items()},
     )
 

@@ -14,10 +14,11 @@ import httpx
 import openai
 import pytest
 
+from proxy.explain import as_text
 from proxy.keys import hash_of
 from proxy.routes.chat import ChatRoute
 from tests.fake_upstream import FakeUpstream, answer, break_mid_stream, stall_before_headers, status, stream
-from tests.proxy.publication import offer
+from tests.proxy.publication import category_ranking, offer, world, write
 from tests.proxy.serving import Served, serving
 from warehouse.published import Offer
 
@@ -234,6 +235,31 @@ async def test_our_own_object_is_strict_and_does_what_it_says(tmp_path: Path) ->
         assert (await at.ask(routing={"max_attempts": 1})).status_code == 502
         assert said(await at.ask()) == "I am two"
         assert all("routing" not in call.body for up in at.up.values() for call in up.calls)
+
+
+async def test_code_goes_to_the_coder_and_every_account_of_the_call_says_so(tmp_path: Path) -> None:
+    """The header, the decision, the explanation and the ranking it came from; a greeting goes where it always did."""
+    offers = [offer(f"vendor-{name}/model", upstream=name, upstream_model=name) for name in ("one", "two")]
+    published = tmp_path / "published" / "orchestrator.duckdb"
+    published.parent.mkdir()
+    write(published, world(offers, *category_ranking("balanced", "coding", offers[::-1])))
+    code = "Refactor this Python class so that worker threads no longer deadlock on the queue, and add pytest tests."
+    async with place(tmp_path, offers=offers) as at:
+        coded = await at.ask(messages=[{"role": "user", "content": code}])
+        decision = await at.decision(coded)
+        explained = (await at.client.get("/v1/route", params={"prompt": code})).json()
+        listed = (await at.client.get("/v1/models/rankings", params={"category": "coding", "band": "hard"})).json()
+        unlisted = await at.client.get("/v1/models/rankings", params={"category": "cooking"})
+        greeted = await at.ask()
+
+    assert (said(coded), said(greeted)) == ("I am two", "I am one")
+    assert coded.headers["x-orchestrator-category"] == "coding"
+    assert (decision["ranked_for"], decision["difficulty"]["category"]) == ("coding", "coding")
+    assert explained["ranked_for"] == "coding"
+    assert "ranked by who is good at coding" in as_text(explained)
+    assert [one["offer"] for one in explained["candidates"]] == ["two:two", "one:one"]
+    assert [one["model"] for one in listed["rankings"]] == ["vendor-two/model", "vendor-one/model"]
+    assert (unlisted.status_code, "task with one: coding" in unlisted.text) == (400, True)
 
 
 async def test_openrouter_is_told_the_host_the_policy_and_the_session(tmp_path: Path) -> None:
