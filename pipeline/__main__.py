@@ -20,7 +20,7 @@ from pipeline.automation import PRUNE_JOB_NAME, REFRESH_JOB_NAME
 from pipeline.definitions import build_definitions
 from pipeline.sources.reach import reach
 from warehouse import environment, upstreams
-from warehouse.connect import locations
+from warehouse.locations import locations
 
 _PID_TAG = "orchestrator/pid"
 _HOST_TAG = "orchestrator/host"

@@ -18,7 +18,7 @@ from pipeline.settings import SettingError
 from pipeline.sources import backfill
 from pipeline.sources.assets import table_key
 from pipeline.sources.pruning import prune_metrics
-from warehouse.connect import locations
+from warehouse.locations import locations
 from warehouse.outcomes import RECORDS
 from warehouse.published import ContractMismatchError, Snapshot, read
 

@@ -14,7 +14,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from warehouse.connect import DatabaseError, locations, open_reader
+from warehouse.connect import DatabaseError, open_reader
+from warehouse.locations import locations
 from warehouse.published import SCHEMA, TABLES, Table
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "warehouse" / "sql" / "checks"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 
 _SETTINGS = """\
 # Written by the orchestrator at every start; change pipeline/dagster_home.py instead.

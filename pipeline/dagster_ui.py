@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 
 STOP_GRACE_S = 10.0
 """How long they may take to stop before they are killed. Less than `warehouse/supervise.py` gives us."""

@@ -20,7 +20,7 @@ from pipeline import checks
 from pipeline.checks import Finding
 from pipeline.resources import BuildDatabase, Clock
 from warehouse import sql
-from warehouse.connect import Locations, locations
+from warehouse.locations import Locations, locations
 from warehouse.published import CONTRACT_VERSION, SCHEMA, TABLES, Table
 
 GROUP = "published"

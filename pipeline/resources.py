@@ -15,7 +15,8 @@ import dagster as dg
 import duckdb
 from filelock import FileLock, Timeout
 
-from warehouse.connect import locations, open_writer
+from warehouse.connect import open_writer
+from warehouse.locations import locations
 
 LAYERS = ("core", "entity", "ranking", "published")
 

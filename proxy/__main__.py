@@ -20,7 +20,7 @@ from proxy.asked_names import AskedNamesError
 from proxy.keys import KeysError
 from proxy.settings import SettingsError
 from warehouse import environment, upstreams
-from warehouse.connect import LocationError, locations
+from warehouse.locations import LocationError, locations
 
 HOST = "127.0.0.1"
 PORT = 8080

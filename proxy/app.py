@@ -34,7 +34,7 @@ from proxy.settings import Settings
 from proxy.shapes import SHAPES
 from proxy.web.evidence import Evidence
 from warehouse import environment as dotenv
-from warehouse.connect import locations
+from warehouse.locations import locations
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from proxy.routes.decisions import explanation
 from proxy.runtime import Runtime
 from proxy.settings import SettingsError
 from warehouse import environment
-from warehouse.connect import LocationError, locations
+from warehouse.locations import LocationError, locations
 from warehouse.upstreams import UpstreamsError
 
 

@@ -1,7 +1,7 @@
 """Every setting of the proxy, read from the environment once and checked with clear messages.
 
 Names, defaults and limits belong here. Upstreams are not settings but rows of a file (`warehouse/upstreams.py`), and
-where the warehouse lies is `warehouse/connect.py`'s to say.
+where the warehouse lies is `warehouse/locations.py`'s to say.
 """
 
 from __future__ import annotations

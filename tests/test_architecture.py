@@ -124,13 +124,15 @@ def test_databases_are_opened_in_one_place() -> None:
 
 
 def test_the_proxy_loads_nothing_of_the_pipeline() -> None:
-    """The import closure of `python -m proxy` holds neither Dagster nor Splink nor Polars."""
-    program = "import sys, proxy.app; print('\\n'.join(sorted({name.split('.')[0] for name in sys.modules})))"
+    """The import closure of `python -m proxy` holds neither Dagster nor Splink nor Polars, nor a database."""
+    program = (
+        "import sys, proxy.__main__, proxy.app; print('\\n'.join(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
 
-    assert set() == set(loaded) & {"dagster", "splink", "polars", "pyarrow", "pipeline"}
+    assert set() == set(loaded) & {"dagster", "splink", "polars", "pyarrow", "pipeline", "duckdb"}
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from warehouse import doctor, environment, query, supervise
-from warehouse.connect import LocationError, locations
+from warehouse.locations import LocationError, locations
 
 PROXY_PORT = 8080
 UI_PORT = 3000

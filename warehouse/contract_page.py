@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 from warehouse.published import CONTRACT_VERSION, SCHEMA, TABLES, Table
 
 PAGE = PROJECT_ROOT / "docs" / "contract.md"

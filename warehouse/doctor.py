@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from warehouse import upstreams
-from warehouse.connect import locations
+from warehouse.locations import locations
 from warehouse.published import ContractMismatchError, Snapshot, SourceLoad, read
 from warehouse.supervise import port_is_free
 

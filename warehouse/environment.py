@@ -9,7 +9,7 @@ import signal
 
 from dotenv import load_dotenv
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 
 
 def load() -> None:

@@ -14,11 +14,10 @@ import datetime as dt
 import types
 import typing
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
-
-from warehouse.connect import open_reader
 
 CONTRACT_VERSION = 1
 """The major version of the published tables. Raised when a column is removed or means something else."""
@@ -555,8 +554,15 @@ def read_version(path: Path) -> tuple[int, str]:
 
     Raises `ContractMismatchError` when the file has no readable `published.snapshot`.
     """
-    with open_reader(path) as connection:
+    with _reader(path) as connection:
         return _version(connection, path)
+
+
+def _reader(path: Path) -> AbstractContextManager[Any]:
+    # Who only wants to know what rows look like shall not wait for the database's library, nor keep it in memory.
+    from warehouse.connect import open_reader
+
+    return open_reader(path)
 
 
 def _version(connection: Any, path: Path) -> tuple[int, str]:
@@ -585,7 +591,7 @@ def read(path: Path, rows: Iterable[type[Any]]) -> PublishedRows:
     Raises `ContractMismatchError` when the file was written under another contract version or lacks a column.
     """
     loaded: dict[type[Any], list[Any]] = {}
-    with open_reader(path) as connection:
+    with _reader(path) as connection:
         version, _ = _version(connection, path)
         if version != CONTRACT_VERSION:
             raise ContractMismatchError(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from warehouse.connect import Locations, locations
+from warehouse.locations import Locations, locations
 
 _STOP_GRACE_S = 15.0
 _POLL_S = 0.2

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 
 SHIPPED = Path(__file__).parent / "upstreams.toml"
 

@@ -84,7 +84,8 @@ def _opened(chosen: argparse.Namespace) -> Iterator[Any]:
     """The build database. Says what to do where there is none, or where a refresh is writing it."""
     from pathlib import Path
 
-    from warehouse.connect import DatabaseError, locations, open_writer
+    from warehouse.connect import DatabaseError, open_writer
+    from warehouse.locations import locations
 
     path = Path(chosen.build) if chosen.build else locations().build
     if not path.exists():

@@ -17,7 +17,7 @@ import polars as pl
 from pipeline import pictures, plots
 from pipeline.entities import cases, linkage, pins, read, review, tables
 from pipeline.resources import BuildDatabase, Clock
-from warehouse.connect import locations
+from warehouse.locations import locations
 from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord
 
 CORE_TABLES = [table for tables_of_source in read.SOURCES.values() for table in tables_of_source]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse.connect import PROJECT_ROOT
+from warehouse.locations import PROJECT_ROOT
 
 CASES_FILE = PROJECT_ROOT / "tests" / "linkage_cases.toml"
 

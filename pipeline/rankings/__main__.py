@@ -19,7 +19,8 @@ from pipeline.rankings.configurations import Evidence, Rungs
 from pipeline.rankings.evaluate import Measured
 from pipeline.rankings.typical_calls import MEDIUM
 from warehouse import environment, sql
-from warehouse.connect import PROJECT_ROOT, DatabaseError, locations, open_reader
+from warehouse.connect import DatabaseError, open_reader
+from warehouse.locations import PROJECT_ROOT, locations
 
 PAGE = PROJECT_ROOT / "docs" / "rankings.md"
 

@@ -19,7 +19,7 @@ from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
 from pipeline.resources import BuildDatabase, Clock
 from pipeline.settings import SettingError
-from warehouse.connect import locations
+from warehouse.locations import locations
 
 GROUP = "rankings"
 

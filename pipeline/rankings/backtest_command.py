@@ -22,7 +22,8 @@ from pipeline.rankings.history import PastCall
 from pipeline.rankings.profile import ProfileError
 from pipeline.settings import SettingError
 from warehouse import environment
-from warehouse.connect import DatabaseError, locations, open_reader
+from warehouse.connect import DatabaseError, open_reader
+from warehouse.locations import locations
 
 FORMATS = ("table", "csv", "json")
 

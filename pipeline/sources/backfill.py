@@ -19,7 +19,7 @@ from pipeline.sources.assets import OWNERS, column_schema, load_sources, table_k
 from pipeline.sources.load import append, exists, table_report
 from pipeline.sources.payloads import dated, files, read_file
 from pipeline.sources.source import OBSERVATIONS, Payload, PayloadRefusedError
-from warehouse.connect import locations
+from warehouse.locations import locations
 
 NAME = "recorded_history"
 

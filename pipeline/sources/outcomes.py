@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 from pipeline.sources import values
 from pipeline.sources.source import FetchError, Parsed, Payload, Refused, Schema, Sighting, Source, Table, Web
 from pipeline.sources.values import BadValueError
-from warehouse.connect import locations
+from warehouse.locations import locations
 from warehouse.outcomes import OPEN_SUFFIX, OUTCOMES, RECORDS, SEGMENT_SUFFIX
 
 _POLARS: dict[Any, Any] = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}

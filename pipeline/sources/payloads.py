@@ -23,7 +23,7 @@ import dagster as dg
 from pipeline.settings import Settings
 from pipeline.sources import fetch
 from pipeline.sources.source import Answer, FetchError, Parsed, Payload, PayloadRefusedError, Sighting, Web
-from warehouse.connect import locations
+from warehouse.locations import locations
 
 SHRUNKEN_BELOW = 0.5
 """A live payload with fewer rows than this share of those held is taken for a mishap of the source."""

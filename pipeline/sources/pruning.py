@@ -16,7 +16,7 @@ from pipeline.resources import BuildDatabase, Clock
 from pipeline.sources.assets import table_key
 from pipeline.sources.load import exists
 from warehouse import sql
-from warehouse.connect import locations
+from warehouse.locations import locations
 from warehouse.outcomes import RECORDS, SEGMENT_SUFFIX
 
 # Table → columns that its statement returns of every row that went.

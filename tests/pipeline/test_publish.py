@@ -23,7 +23,8 @@ from pipeline.resources import BuildDatabase, Clock
 from tests.pipeline.rankings import small_world
 from tests.pipeline.rankings.build_tables import NOW
 from tests.pipeline.rankings.conftest import rank
-from warehouse.connect import Locations, open_reader, open_writer
+from warehouse.connect import open_reader, open_writer
+from warehouse.locations import Locations
 from warehouse.published import (
     CONTRACT_VERSION,
     SCHEMA,
@@ -306,7 +307,8 @@ PUBLISHER = textwrap.dedent(
     import datetime as dt, itertools, sys
     from pathlib import Path
     from pipeline import publish
-    from warehouse.connect import Locations, open_writer
+    from warehouse.connect import open_writer
+    from warehouse.locations import Locations
 
     data = Path(sys.argv[1])
     places = Locations(published=data / "orchestrator.duckdb", data_dir=data)

@@ -11,7 +11,8 @@ from pipeline.rankings import tables
 from tests.pipeline.rankings import small_world
 from tests.pipeline.rankings.build_tables import NOW, insert
 from tests.pipeline.rankings.conftest import rank
-from warehouse.connect import Locations, open_writer
+from warehouse.connect import open_writer
+from warehouse.locations import Locations
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from pipeline.rankings.profile import load
 from pipeline.rankings.typical_calls import BANDS
 from tests.conftest import RECORDINGS, needs_recordings
 from warehouse import sql
-from warehouse.connect import Locations, open_reader
+from warehouse.connect import open_reader
+from warehouse.locations import Locations
 
 pytestmark = [pytest.mark.performance, needs_recordings, pytest.mark.timeout(300)]
 

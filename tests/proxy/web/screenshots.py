@@ -21,7 +21,7 @@ from playwright.async_api import Browser, Page
 
 from tests.fake_upstream import FakeUpstream, answer, status
 from tests.proxy.web.browser import CHROMIUM, browser, market_proxy, window
-from warehouse.connect import PROJECT_ROOT, locations
+from warehouse.locations import PROJECT_ROOT, locations
 
 TO = PROJECT_ROOT / "docs" / "screenshots"
 PROMPT = "Prove that the square root of two is irrational, then show why the proof fails for four."
