@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from proxy import asked_names, keys, settings
+from proxy import asked_names, keys, reading, settings
 from proxy.asked_names import AskedNamesError
 from proxy.keys import KeysError
 from proxy.settings import SettingsError
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         checked = settings.load()
-        locations()
+        published = locations().published
         upstreams.load()
         keyring = keys.load()
         asked_names.load()
@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "ORCHESTRATOR_KEYS is set: anyone who reaches this port spends your keys' money.",
             file=sys.stderr,
         )
-    if chosen.workers > 1:
+    if chosen.workers == 1:
+        reading.begin(published, reading.TABLES)
+    else:
         # Workers count in files of this directory, so that /metrics shows them all.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="orchestrator-metrics-"))
     config = uvicorn.Config(

@@ -6,6 +6,7 @@ event loop's time at every publication. Only this crossing belongs here; what ro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -23,6 +24,18 @@ from warehouse.published import PublishedRows
 _ROOT = Path(__file__).resolve().parent.parent
 _LONGEST_S = 120.0
 UNUSABLE = 3
+TABLES = (
+    published.Snapshot,
+    published.Model,
+    published.ModelRecord,
+    published.ModelAlias,
+    published.Offer,
+    published.Configuration,
+    published.BandRanking,
+    published.CategoryRanking,
+    published.Profile,
+)
+"""What serving needs of a publication."""
 _NAMES: dict[type[Any], int] = {published.Model: 0, published.ModelRecord: 1, published.ModelAlias: 0}
 """Tables that name models, and the column of the name."""
 
@@ -32,7 +45,7 @@ class ReadingError(Exception):
 
 
 class Served(NamedTuple):
-    """What serving needs of a publication."""
+    """A publication as it is served."""
 
     rows: PublishedRows
     """All rows of the tables, but of models that nobody offers none."""
@@ -46,11 +59,38 @@ def read(path: Path, tables: Sequence[type[Any]]) -> Served:
     Raises `ContractMismatchError` for a file that is no publication or one of another contract, `ReadingError` for
     whatever else kept the child from answering.
     """
-    names = [published.TABLE_OF[one].name for one in tables]
-    answer = ask_child("proxy.reading", path, *names)
-    *parts, unoffered = msgspec.msgpack.decode(answer, type=list[msgspec.Raw])
+    question = _question(path, tables)
+    child = None
+    while _begun:
+        asked, begun = _begun.pop()
+        if asked == question:
+            child = begun
+        else:
+            with begun:
+                begun.kill()  # what it read has been replaced since
+    child = child or _child(*question)
+    *parts, unoffered = msgspec.msgpack.decode(_answer(child, path), type=list[msgspec.Raw])
     rows = {one: msgspec.msgpack.decode(part, type=list[one]) for one, part in zip(tables, parts, strict=True)}  # type: ignore[valid-type]
     return Served(PublishedRows(rows), msgspec.msgpack.decode(unoffered, type=bytes))
+
+
+def begin(path: Path, tables: Sequence[type[Any]]) -> None:
+    """Let a child read while this process still loads the rest of itself; the next `read` of the same takes its answer.
+
+    Whatever goes wrong is told there.
+    """
+    if path.exists():
+        question = _question(path, tables)
+        with contextlib.suppress(ReadingError):
+            _begun.append((question, _child(*question)))
+
+
+_begun: list[tuple[tuple[str, ...], subprocess.Popen[bytes]]] = []
+
+
+def _question(path: Path, tables: Sequence[type[Any]]) -> tuple[str, ...]:
+    # Resolved, so that an answer is never taken for that of a publication that came in between.
+    return ("proxy.reading", str(path.resolve()), *(published.TABLE_OF[one].name for one in tables))
 
 
 def ask_child(module: str, path: Path, *arguments: str) -> bytes:
@@ -58,23 +98,32 @@ def ask_child(module: str, path: Path, *arguments: str) -> bytes:
 
     Raises `ContractMismatchError` and `ReadingError` as `read` does.
     """
+    return _answer(_child(module, str(path), *arguments), path)
+
+
+def _child(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(_ROOT), os.environ.get("PYTHONPATH", "")))}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", module, str(path), *arguments],
-            capture_output=True,
-            timeout=_LONGEST_S,
-            check=False,
-            env=environment,
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ReadingError(f"{path} could not be read: {error}.") from error
-    if done.returncode != 0:
-        text = done.stderr.decode(errors="replace").strip()
-        if done.returncode == UNUSABLE:
+    except OSError as error:
+        raise ReadingError(f"{arguments[0]} could not be read: {error}.") from error
+
+
+def _answer(child: subprocess.Popen[bytes], path: Path) -> bytes:
+    with child:
+        try:
+            answer, complaint = child.communicate(timeout=_LONGEST_S)
+        except subprocess.TimeoutExpired as error:
+            child.kill()
+            raise ReadingError(f"{path} could not be read: {error}.") from error
+    if child.returncode != 0:
+        text = complaint.decode(errors="replace").strip()
+        if child.returncode == UNUSABLE:
             raise published.ContractMismatchError(text)
-        raise ReadingError(f"{path} could not be read: {text.splitlines()[-1] if text else done.returncode}.")
-    return done.stdout
+        raise ReadingError(f"{path} could not be read: {text.splitlines()[-1] if text else child.returncode}.")
+    return answer
 
 
 def served(rows: PublishedRows, tables: Sequence[type[Any]]) -> Served:

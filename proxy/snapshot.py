@@ -27,17 +27,6 @@ from warehouse import published
 log = logging.getLogger(__name__)
 
 BANDS = ("easy", "medium", "hard")
-TABLES = (
-    published.Snapshot,
-    published.Model,
-    published.ModelRecord,
-    published.ModelAlias,
-    published.Offer,
-    published.Configuration,
-    published.BandRanking,
-    published.CategoryRanking,
-    published.Profile,
-)
 Rows = published.PublishedRows
 
 
@@ -334,7 +323,7 @@ class LiveSnapshot:
         return True
 
     def _load(self) -> Snapshot:
-        found = reading.read(self._path, TABLES)
+        found = reading.read(self._path, reading.TABLES)
         return build(found.rows, self._accounts(), found.unoffered)
 
     async def watch(self) -> None:
