@@ -219,7 +219,7 @@ def test_a_job_that_has_not_finished_is_not_asked_for_again(tmp_path: Path) -> N
             return len(answer.run_requests or ()), answer.skip_message
 
         first = ask()
-        run = instance.create_run_for_job(automation.prune)
+        run = instance.create_run_for_job(automation.prune, status=dg.DagsterRunStatus.STARTED)
         while_it_waits = ask()
         instance.report_run_canceled(run)
 

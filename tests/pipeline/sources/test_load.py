@@ -75,8 +75,12 @@ def test_all_sources_of_a_directory_fill_their_tables(refresh: Refresh, query: Q
     assert query("SELECT count(*) FROM core.artificial_analysis_models") == [(2,)]
     assert query("SELECT source, count(*) FROM core.quarantine GROUP BY 1 ORDER BY 1") == [
         ("artificial_analysis", 1),
+        ("genai_prices", 1),
+        ("hub_evaluations", 4),
         ("huggingface", 5),
+        ("litellm_prices", 1),
         ("lmsys_arena", 3),
+        ("models_dev", 2),
         ("openrouter", 10),
     ]
     assert query("SELECT DISTINCT origin FROM core.source_loads") == [("directory",)]
