@@ -117,11 +117,6 @@ hosts AS (
     FROM core.openrouter_endpoints AS host
     JOIN openrouter AS listed ON listed.record_id = host.openrouter_id
     WHERE host.host_tag IS NOT NULL
-    -- A host may be listed twice under one tag: the cheaper is what a call by tag gets.
-    QUALIFY row_number() OVER (
-        PARTITION BY host.openrouter_id, host.host_tag
-        ORDER BY abs(host.status), host.price_out_usd_per_mtok, host.price_in_usd_per_mtok, host.context_tokens DESC
-    ) = 1
 ),
 called AS (
     -- What other upstreams list. Price lists write a provider's names without the path it may put before them.
