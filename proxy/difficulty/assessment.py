@@ -33,6 +33,9 @@ SHORT_ASK: Final = 90
 """Only an ask shorter than this many characters may lean on earlier ones, or be small talk."""
 UPKEEP_DIFFICULTY: Final = 0.05
 SMALL_TALK_DIFFICULTY: Final = 0.05
+PROOF_DIFFICULTY: Final = 0.6
+"""The least that asking for a proof of something mathematical counts for. Set by hand: no outcome set holds proofs, and
+by its length alone a theorem of one line would pass for a sum."""
 WITH_IMAGES: Final = 0.6
 MAX_MOVE: Final = 0.4
 """A trajectory alone moves no request across the whole scale."""
@@ -80,6 +83,7 @@ _MATHEMATICS: Final = _set(
     "divisible prove proof root roots irrational "
     "perimeter solve frac sqrt sum cdot cos sin log factor eigenvalue convergent"
 )
+_PROOF: Final = _set("prove disprove beweise demuestra demostrar démontre démontrer")
 _EXTRACTION: Final = _set("extract summarize summarise summary classify categorize label entities zusammenfasse résume")
 _CODE_FILES: Final = _set("py js ts tsx rs go cpp rb java sh toml")
 _LEANING: Final = re.compile(
@@ -151,6 +155,9 @@ class Scorer:
             spoke.append(("earlier_turns", earlier - difficulty))
             difficulty, confidence = earlier, max(confidence, 0.9 * sure)
             category = of if category in ("chat", "agentic") and of != "chat" else category
+        elif category == "maths" and difficulty < PROOF_DIFFICULTY and not _PROOF.isdisjoint(reading.distinct):
+            spoke.append(("asks_for_proof", PROOF_DIFFICULTY - difficulty))
+            difficulty = PROOF_DIFFICULTY
         if found.images:
             confidence *= WITH_IMAGES
         if found.trajectory.calls:

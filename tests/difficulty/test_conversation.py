@@ -101,6 +101,17 @@ def test_text_parts_plain_prompts_and_strings_are_one(scorer: Scorer) -> None:
     assert len({scorer.assess(body).difficulty for body in bodies}) == 1
 
 
+def test_a_theorem_of_one_line_is_not_a_sum(scorer: Scorer) -> None:
+    """Quantities in it must not make a proof as easy as arithmetic of that length."""
+
+    def difficulty(text: str) -> float:
+        return scorer.assess({"messages": [{"role": "user", "content": text}]}).difficulty
+
+    assert difficulty("Prove that there are infinitely many primes of the form 4k + 3.") >= 0.6
+    assert difficulty("Solve 4x + 3 = 15 for the positive integer x.") < 0.3
+    assert difficulty("The proof of my address is at page 4 of 3 files, please find it") < 0.5
+
+
 def test_an_image_alone_is_medium_with_no_confidence(scorer: Scorer) -> None:
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     seen = scorer.assess({"messages": [{"role": "user", "content": [part]}]})
