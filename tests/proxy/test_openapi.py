@@ -26,7 +26,7 @@ SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent
     "phases",
     [
         ("--phases", "examples,fuzzing", "--max-examples", "4"),
-        pytest.param(("--max-examples", "200"), marks=pytest.mark.performance),
+        pytest.param(("--max-examples", "25"), marks=pytest.mark.performance),
     ],
     ids=["few", "many"],
 )
