@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from pipeline import checks
+from pipeline import checks, lineage
 from pipeline.checks import Finding
 from pipeline.resources import BuildDatabase, Clock
 from warehouse import sql
@@ -206,10 +206,13 @@ def _upstream(table: Table) -> list[dg.AssetKey]:
     return [dg.AssetKey(source.split("/")) for source in sources]
 
 
-def _lineage(table: Table) -> dg.TableColumnLineage:
-    """Every column is the same column of the one table it is published from."""
+def _lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
+    """Metadata: of a copy, every column is the same column of the one table it is published from."""
+    if table.name not in _SOURCES:
+        return lineage.of(f"{SCHEMA}.{table.name}")
     (source,) = _upstream(table)
-    return dg.TableColumnLineage({c.name: [dg.TableColumnDep(source, c.name)] for c in table.columns})
+    copied = {c.name: [dg.TableColumnDep(source, c.name)] for c in table.columns}
+    return {"dagster/column_lineage": dg.TableColumnLineage(copied)}
 
 
 def _spec(table: Table) -> dg.AssetSpec:
@@ -273,7 +276,7 @@ def published(
             metadata={
                 "dagster/row_count": counts[table.name],
                 "publication": dg.MetadataValue.path(str(versioned)),
-                **({"dagster/column_lineage": _lineage(table)} if table.name in _SOURCES else {}),
+                **_lineage(table),
                 **(
                     {"file_size_mb": round(size / 1e6, 2), "duration_s": round(time.perf_counter() - began, 3)}
                     if table.name == "snapshot"

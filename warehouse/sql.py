@@ -15,3 +15,8 @@ def statement(layer: str, table: str) -> str:
     Raises `FileNotFoundError` naming the file that is missing.
     """
     return (_ROOT / layer / f"{table}.sql").read_text(encoding="utf-8")
+
+
+def names(layer: str) -> list[str]:
+    """Names of the layer's SQL files, sorted: 'feedback' for a table's own, 'feedback.prune' for one that serves it."""
+    return sorted(file.name.removesuffix(".sql") for file in (_ROOT / layer).glob("*.sql"))

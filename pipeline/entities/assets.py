@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from pipeline import pictures, plots
+from pipeline import lineage, pictures, plots
 from pipeline.entities import cases, linkage, pins, read, review, tables
 from pipeline.resources import BuildDatabase, Clock
 from warehouse.locations import locations
@@ -145,6 +145,7 @@ def entities(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResul
             metadata={
                 "dagster/row_count": frame.height,
                 "dagster/column_schema": _column_schema(table, frame),
+                **lineage.of(f"entity.{table}"),
                 **refreshed.metadata(table, pages),
             },
         )

@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from pipeline import pictures, plots
+from pipeline import lineage, pictures, plots
 from pipeline.rankings import categories, estimates, profile, quality, signals, tables
 from pipeline.rankings.profile import Profile
 from pipeline.rankings.typical_calls import MEDIUM
@@ -150,9 +150,10 @@ def _spec(name: str, description: str, deps: list[dg.AssetKey], kinds: set[str])
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, name: str, by: str | None = None) -> dict[str, Any]:
-    """Row count of `ranking.<name>`, and counts by the values of one column."""
+    """Row count of `ranking.<name>`, what its columns are made of, and counts by the values of one column."""
     metadata: dict[str, Any] = {
-        "dagster/row_count": connection.execute(f"SELECT count(*) FROM ranking.{name}").fetchall()[0][0]
+        "dagster/row_count": connection.execute(f"SELECT count(*) FROM ranking.{name}").fetchall()[0][0],
+        **lineage.of(f"ranking.{name}"),
     }
     if by is not None:
         query = f"SELECT {by}, count(*) FROM ranking.{name} GROUP BY ALL ORDER BY 2 DESC, 1"
@@ -408,12 +409,16 @@ def rankings(build: BuildDatabase) -> Iterator[dg.MaterializeResult[Any]]:
         asset_key=_key("rankings"),
         metadata={
             "dagster/row_count": medium.height,
+            **lineage.of("ranking.rankings"),
             "offers_that_collect_prompts": left_out,
             **top,
             **drawn(medium.filter(pl.col("profile") == default), before, locations().reports),
         },
     )
-    yield dg.MaterializeResult(asset_key=_key("band_rankings"), metadata={"dagster/row_count": ranked.height})
+    yield dg.MaterializeResult(
+        asset_key=_key("band_rankings"),
+        metadata={"dagster/row_count": ranked.height, **lineage.of("ranking.band_rankings")},
+    )
     yield dg.MaterializeResult(asset_key=_key("category_rankings"), metadata=in_categories)
 
 

@@ -249,6 +249,12 @@ def test_every_rhythm_ends_in_a_publication(definitions: dg.Definitions) -> None
             assert "rankings" in job.graph.node_dict, job.name
 
 
+def columns_shown(noted: dict[str, Any]) -> set[str]:
+    """Names of the columns that an asset's page shows."""
+    schema = noted["dagster/column_schema"]
+    return {column.name for column in getattr(schema, "schema", schema).columns}
+
+
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_what_a_run_noted_is_what_a_reader_wants(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,6 +282,19 @@ def test_what_a_run_noted_is_what_a_reader_wants(home: Path, monkeypatch: pytest
     assert Path(found["ranking/rankings"]["latencies_large"].value).exists()
     lineage = found["published/rankings"]["dagster/column_lineage"].value.deps_by_column
     assert lineage["score"] == [dg.TableColumnDep(dg.AssetKey(["ranking", "rankings"]), "score")]
+    traced = {key: noted["dagster/column_lineage"].value for key, noted in found.items()
+              if "dagster/column_lineage" in noted}  # fmt: skip
+    shown = {key: columns_shown(noted) for key, noted in found.items()}
+    untraced = {key for key in found if not key.startswith("core/")} - set(traced)
+    assert untraced == {"entity/changes", "ranking/profiles", "ranking/signals"}
+    unknown = [
+        f"{key}.{column} < {dep.asset_key.to_user_string()}.{dep.column_name}"
+        for key, told in traced.items()
+        for column, deps in told.deps_by_column.items()
+        for dep in deps
+        if column not in shown[key] or dep.column_name not in shown.get(dep.asset_key.to_user_string(), ())
+    ]
+    assert unknown == []
 
 
 @pytest.mark.integration
