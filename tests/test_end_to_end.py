@@ -87,7 +87,9 @@ def test_every_table_of_the_contract_is_published(published: Path) -> None:
     by_source = {source: sum(record.source == source for record in records) for source in ("openrouter", "lmsys_arena")}
 
     assert counts["snapshot"] == 1
-    assert [name for name, count in counts.items() if count == 0 and name not in ("quarantine", "changes")] == []
+    # These fill with use.
+    later = {"quarantine", "changes", "decisions", "feedback", "shadow_calls"}
+    assert [name for name, count in counts.items() if count == 0 and name not in later] == []
     assert by_source["openrouter"] > 400
     assert by_source["lmsys_arena"] > 390
     assert sum(record.source == "huggingface" for record in records) > 4_400
