@@ -77,7 +77,7 @@ def test_links_lead_to_files(document: Path) -> None:
         if line.startswith("#")
     }
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r' src(?:set)?="([^"]+)"', text):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -95,6 +95,15 @@ def test_named_files_exist(document: Path) -> None:
     made_at_run_time = ("warehouse/data",)
 
     assert set() == {name for name in named if not (ROOT / name).exists() and not name.startswith(made_at_run_time)}
+
+
+def test_every_picture_is_shown_and_light() -> None:
+    """No picture lies about that nobody sees, and none keeps a reader waiting."""
+    pictures = sorted((ROOT / "docs" / "screenshots").iterdir())
+    text = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+
+    assert [one.name for one in pictures if f"screenshots/{one.name}" not in text] == []
+    assert [one.name for one in pictures if one.stat().st_size > 250_000] == []
 
 
 def orchestrator_commands() -> list[str]:

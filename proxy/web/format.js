@@ -58,7 +58,11 @@ const SOURCES = {
   openrouter: 'OpenRouter',
   lmsys_arena: 'LMSYS Arena',
   huggingface: 'Hugging Face',
+  hub_evaluations: 'Hub evaluations',
   artificial_analysis: 'Artificial Analysis',
+  models_dev: 'models.dev',
+  genai_prices: 'genai-prices',
+  litellm_prices: 'LiteLLM',
   upstream: 'own servers',
   outcomes: 'own outcomes',
 };

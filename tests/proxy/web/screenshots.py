@@ -11,15 +11,14 @@ import asyncio
 import io
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 from PIL import Image
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, FloatRect, Locator, Page
 
-from tests.fake_upstream import FakeUpstream, answer, status
+from tests.fake_upstream import Behaviour, FakeUpstream, Pause, answer, status
 from tests.proxy.web.browser import CHROMIUM, browser, market_proxy, window
 from warehouse.locations import PROJECT_ROOT, locations
 
@@ -31,21 +30,23 @@ ANSWER = (
     "divisible by four” fails: p = 2 already divides."
 )
 CALLS = (
-    ("Hello!", "balanced"),
-    ("Write a Python function that merges two sorted lists, with tests.", "balanced"),
-    ("Translate 'good morning' into Danish.", "budget"),
-    (PROMPT, "quality"),
-    ("Summarise this thread in three sentences.", "speed"),
+    ("Hello!", "balanced", 0.6),
+    ("Write a Python function that merges two sorted lists, with tests.", "balanced", 1.4),
+    ("Translate 'good morning' into Danish.", "budget", 0.9),
+    (PROMPT, "quality", 2.3),
+    ("Summarise this thread in three sentences.", "speed", 0.7),
 )
-SHOTS: Mapping[str, Mapping[str, Any]] = {
-    "page-light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 1640}},
-    "page-dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 1640}},
-    "page-narrow": {"color_scheme": "light", "viewport": {"width": 400, "height": 1900}},
-}
-"""By file name, what the browser is told."""
+"""Prompt, profile, and seconds until it is answered."""
 
-PARTS = {"decision": "#try", "state": "#state", "decisions": "#decisions"}
+SHOTS = {"page-light": "light", "page-dark": "dark"}
+"""By file name, the theme."""
+
+WIDTH, HEIGHT = 1280, 1800
+
+PARTS = {"state": "#state", "decisions": "#decisions"}
 """By file name, the part of the light page."""
+
+_MARGIN = 20
 
 
 async def _call_some(url: str, upstream: FakeUpstream) -> None:
@@ -53,12 +54,16 @@ async def _call_some(url: str, upstream: FakeUpstream) -> None:
     usage = {"prompt_tokens": 420, "completion_tokens": 610}
     upstream.default = answer(ANSWER, usage=usage)
     async with httpx.AsyncClient(base_url=url) as client:
-        for number, (prompt, profile) in enumerate(CALLS):
-            if number in (1, 4):
-                upstream.script("*", status(503), status(429, retry_after=20), answer(ANSWER, usage=usage))
+        for number, (prompt, profile, seconds) in enumerate(CALLS):
+            failing = [status(503), status(429, retry_after=20)] if number in (1, 4) else []
+            upstream.script("*", *failing, _after(seconds, upstream.default))
             body = {"model": f"auto:{profile}", "messages": [{"role": "user", "content": prompt}]}
             await client.post("/v1/chat/completions", json=body)
             upstream.script("*", upstream.default)
+
+
+def _after(seconds: float, behaviour: Behaviour) -> Behaviour:
+    return Behaviour(behaviour.name, lambda call: [Pause(seconds=seconds), *behaviour.steps(call)])
 
 
 async def _settle(page: Page) -> None:
@@ -73,7 +78,7 @@ async def _settle(page: Page) -> None:
     await page.wait_for_timeout(200)
 
 
-def _write(path: Path, picture: bytes) -> Path:
+def write(path: Path, picture: bytes) -> Path:
     """A page has few colours, and 256 well chosen ones are told from the real ones by no eye; a third of the bytes."""
     colours = Image.open(io.BytesIO(picture)).convert("RGB")
     few = colours.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
@@ -83,19 +88,42 @@ def _write(path: Path, picture: bytes) -> Path:
 
 async def _shoot(chromium: Browser, url: str, to: Path) -> list[Path]:
     made = []
-    for name, options in SHOTS.items():
-        async with window(chromium, url, **options) as opened:
+    for name, theme in SHOTS.items():
+        async with window(chromium, url, color_scheme=theme, viewport={"width": WIDTH, "height": HEIGHT}) as opened:
             page = opened.page
             await _settle(page)
             await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-            made.append(_write(to / f"{name}.png", await page.screenshot()))
+            last = await box(page.locator("#ranking tbody tr").nth(3))
+            height = last["y"] + last["height"]
+            picture = await page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
+            made.append(write(to / f"{name}.png", picture))
             if name == "page-light":
                 await page.locator("#decision-list summary", has_text="3 attempts").first.click()
                 for part, selector in PARTS.items():
-                    made.append(_write(to / f"{part}.png", await page.locator(selector).screenshot()))
+                    made.append(write(to / f"{part}.png", await _part(page, selector)))
             if opened.problems:
                 raise SystemExit("\n".join(opened.problems))
     return made
+
+
+async def _part(page: Page, selector: str) -> bytes:
+    """A part of the page from its heading down, with a margin."""
+    head, body = await box(page.locator(f"{selector} h2").first), await box(page.locator(selector))
+    top = head["y"] - _MARGIN
+    clip: FloatRect = {
+        "x": body["x"] - _MARGIN,
+        "y": top + await page.evaluate("scrollY"),
+        "width": body["width"] + 2 * _MARGIN,
+        "height": body["y"] + body["height"] + _MARGIN - top,
+    }
+    return await page.screenshot(clip=clip, full_page=True)
+
+
+async def box(locator: Locator) -> FloatRect:
+    """Where an element that is shown stands in the window."""
+    found = await locator.bounding_box()
+    assert found is not None
+    return found
 
 
 async def take(to: Path, published: Path | None) -> list[Path]:
