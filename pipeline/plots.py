@@ -116,6 +116,10 @@ class _Frame:
                 f'<path d="{path}" stroke="{colour}" stroke-width="{width:g}" stroke-linecap="round" opacity=".5"/>'
             )
 
+    def tip(self, x: float, y: float, told: str) -> None:
+        """What to say when the pointer is at a place: an unseen circle that the browser explains."""
+        self.add(f'<circle cx="{x:g}" cy="{y:g}" r="5" fill-opacity="0"><title>{escape(told)}</title></circle>')
+
     def done(self) -> str:
         """The whole picture."""
         return "\n".join([*self._parts, "</svg>"])
@@ -173,7 +177,7 @@ def quality_and_cost(choices: Sequence[Choice], size: tuple[int, int]) -> str:
         for choice in shown:
             x, y = place(choice)
             told = f"{choice.label}: {choice.quality:.0f}, ${choice.cost_usd * 1000:.2f}"
-            frame.add(f'<circle cx="{x:g}" cy="{y:g}" r="5" fill-opacity="0"><title>{escape(told)}</title></circle>')
+            frame.tip(x, y, told)
     return frame.done()
 
 
@@ -221,7 +225,7 @@ def pareto(places: Sequence[Place], size: tuple[int, int]) -> str:
         for place in shown:
             x, y = at(place)
             told = f"{place.label}: {place.quality_lower:.0f}, ${place.cost_usd * 1000:.2f}, {place.latency_ms:.0f} ms"
-            frame.add(f'<circle cx="{x:g}" cy="{y:g}" r="5" fill-opacity="0"><title>{escape(told)}</title></circle>')
+            frame.tip(x, y, told)
     return frame.done()
 
 
