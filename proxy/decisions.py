@@ -71,7 +71,8 @@ class Lasting:
         difficulty = noted["difficulty"] or {}
         attempts = noted["attempts"]
         last = attempts[-1] if attempts else {}
-        route = {name: value for name, value in noted.items() if name not in _COLUMNS and value}
+        # Listed at once: a caller's judgement may be added to the record meanwhile.
+        route = {name: value for name, value in list(noted.items()) if name not in _COLUMNS and value}
         return Decision(
             decision_id=noted["id"],
             began_at=noted["at"],

@@ -18,7 +18,6 @@ import logging
 import os
 import threading
 from collections import deque
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,7 +58,7 @@ class OutcomeLog:
         self.written = 0
         """Records that are in a file."""
         self.dropped = 0
-        """Records lost because the buffer was full."""
+        """Records lost because the buffer was full, or because they cannot be said in JSON."""
         self.problem: str | None = None
         """Why the last write failed; None when it did not."""
         self._directory = directory
@@ -109,7 +108,7 @@ class OutcomeLog:
     def flush(self) -> None:
         """Write what waits; finish the segment when it is large or old enough. Blocks on the disk, never raises."""
         with self._lock:
-            while self._buffer and self._write(list(islice(self._buffer, _ROWS_PER_WRITE))):
+            while self._buffer and self._write(self._next()):
                 pass
             segment = self._segment
             if segment is not None and self._clock.monotonic() >= segment.opened_at + self._segment_s:
@@ -146,23 +145,37 @@ class OutcomeLog:
             except OSError as error:
                 self._failed(error)
 
+    def _next(self) -> list[Record]:
+        # By their places: an iterator fails when the event loop appends meanwhile.
+        return [self._buffer[i] for i in range(min(len(self._buffer), _ROWS_PER_WRITE))]
+
     def _write(self, rows: list[Record]) -> bool:
         try:
             if self._segment is None:
                 self._segment = _Segment.open(
                     self._directory, segment_name(self._clock.now(), self._worker), self._clock.monotonic()
                 )
-            self._segment.write(b"".join(self._encoder.encode(row._asdict()) + b"\n" for row in rows))
+            lines = [line for line in map(self._line, rows) if line]
+            self._segment.write(b"".join(lines))
         except OSError as error:
             self._failed(error)
             return False
         for _ in rows:
             self._buffer.popleft()
-        self.written += len(rows)
+        self.written += len(lines)
+        self.dropped += len(rows) - len(lines)
         self.problem = None
         if self._segment.size >= self._segment_bytes:
             self._finish_segment()
         return True
+
+    def _line(self, row: Record) -> bytes:
+        try:
+            return self._encoder.encode(row._asdict()) + b"\n"
+        except Exception:
+            # One that cannot be said must not keep those behind it waiting for ever.
+            _logger.exception("a record cannot be written")
+            return b""
 
     def _finish_segment(self) -> None:
         segment, self._segment = self._segment, None

@@ -12,6 +12,7 @@ import sys
 import tracemalloc
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -146,6 +147,48 @@ async def test_a_full_disk_costs_records_beyond_the_bound_and_nothing_else(
     log.finish()
     assert [line["request_id"] for line in lines(finished(tmp_path)[0])] == [f"r{n}" for n in range(11)]
     assert (log.waiting, log.problem) == (0, None)
+
+
+def test_records_that_come_while_others_are_written_are_all_kept(tmp_path: Path) -> None:
+    log = OutcomeLog(tmp_path, "7", HandClock())
+    log.append(outcome(0))
+    came = 1
+
+    def comes(frame: FrameType, event: str, _: Any) -> Any:
+        # The event loop may append between any two steps of the thread that writes.
+        nonlocal came
+        if frame.f_code.co_filename != OutcomeLog.flush.__code__.co_filename or frame.f_code.co_name == "append":
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and came < 500:
+            log.append(outcome(came))
+            came += 1
+        return comes
+
+    usual = sys.gettrace()
+    sys.settrace(comes)
+    try:
+        log.flush()
+    finally:
+        sys.settrace(usual)
+    log.finish()
+
+    assert came == 500
+    written = [line["request_id"] for path in finished(tmp_path) for line in lines(path)]
+    assert written == [f"r{n}" for n in range(500)]
+
+
+def test_a_record_that_cannot_be_said_keeps_nobody_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = OutcomeLog(tmp_path, "7", HandClock())
+    log.append(outcome(1))
+    log.append(outcome(2, cause=object()))
+    log.append(outcome(3))
+    log.finish()
+
+    (path,) = finished(tmp_path)
+    assert [line["request_id"] for line in lines(path)] == ["r1", "r3"]
+    assert (log.written, log.dropped, log.waiting) == (2, 1, 0)
+    assert "cannot be written" in caplog.text
 
 
 @pytest.mark.anyio
