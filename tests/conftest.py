@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.deployment import refreshed
@@ -15,6 +16,13 @@ RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_recordings = pytest.mark.skipif(
     not (RECORDINGS / "PROVENANCE.md").exists(), reason=f"the full recordings are not at {RECORDINGS}"
 )
+
+
+# How long an example takes is the machine's affair; `timeout` in pyproject.toml ends what hangs.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture

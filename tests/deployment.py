@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ import httpx
 from warehouse.supervise import port_is_free
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_handed_out: set[int] = set()
 
 _OURS = ("ORCHESTRATOR_", "OPENROUTER_", "DAGSTER_")
 
@@ -35,13 +38,19 @@ def run(home: Path, *words: str, cwd: Path = ROOT, **more: str) -> subprocess.Co
     """`orchestrator <words>`, waited for."""
     command = [sys.executable, "-m", "warehouse.cli", *words]
     return subprocess.run(
-        command, cwd=cwd, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=240
+        command, cwd=cwd, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=800
     )
 
 
-def free_port(above: int = 20_099) -> int:
-    """A port nobody listens on now, outside the range the kernel hands out by itself."""
-    return next(port for port in range(above + 1, 20_400) if port_is_free("127.0.0.1", port))
+def free_port() -> int:
+    """A port nobody listens on now, outside the range the kernel hands out by itself; not the same one twice.
+
+    Drawn from many: whoever takes the lowest free one meets everyone else who does.
+    """
+    while (port := 12_000 + secrets.randbelow(20_000)) in _handed_out or not port_is_free("127.0.0.1", port):
+        pass
+    _handed_out.add(port)
+    return port
 
 
 def refreshed(home: Path) -> Path:
@@ -94,7 +103,7 @@ _RUNS = "{ runsOrError { ... on Runs { results { runId status startTime endTime 
 def graphql(port: int, query: str, **variables: str) -> Any:
     """The Dagster UI's answer to a query."""
     asked = {"query": query, "variables": variables}
-    return httpx.post(f"http://127.0.0.1:{port}/graphql", json=asked, timeout=30).json()["data"]
+    return httpx.post(f"http://127.0.0.1:{port}/graphql", json=asked, timeout=120).json()["data"]
 
 
 def dagster_runs(port: int) -> list[dict[str, Any]]:

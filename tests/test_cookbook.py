@@ -35,7 +35,7 @@ _RECIPE = re.compile(
     re.MULTILINE,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration]
 
 
 class Recipe(NamedTuple):

@@ -27,8 +27,7 @@ from tests.deployment import ROOT, environment, free_port, run
 from tests.fake_upstream import FakeUpstream
 from warehouse.published import TABLES, ModelRecord, Offer, Ranking, Snapshot, SourceLoad, read
 
-# A refresh takes about 20 s on two cores, and several of these tests make one.
-pytestmark = [pytest.mark.anyio, pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 HI: list[Any] = [{"role": "user", "content": "hi"}]
 
@@ -49,7 +48,7 @@ def proxy(home: Path, **more: str) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(home, **more), stderr=written)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 240
             while time.monotonic() < deadline and process.poll() is None:
                 with contextlib.suppress(httpx.TransportError):
                     if client.get("/health/ready").status_code in (200, 503):
@@ -57,7 +56,7 @@ def proxy(home: Path, **more: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         told = log.read_text()
         assert "Traceback" not in told
         assert "sk-secret" not in told
@@ -75,7 +74,7 @@ async def serving(home: Path) -> AsyncIterator[tuple[FakeUpstream, openai.AsyncO
         }
         with proxy(home, **settings) as address:
             client = openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0)
-            async with client, httpx.AsyncClient(base_url=address, timeout=30) as http:
+            async with client, httpx.AsyncClient(base_url=address, timeout=120) as http:
                 yield upstream, client, http
 
 
@@ -175,7 +174,7 @@ async def test_a_refresh_harms_no_call_and_brings_outcomes_back(home: Path, publ
             await asyncio.wait(answers[-20:])
             await asyncio.wait([refresh], timeout=max(0.0, due - loop.time()))
         statuses = {answer.status_code for answer in await asyncio.gather(*answers)}
-        deadline = loop.time() + 10
+        deadline = loop.time() + 120
         while (after := (await http.get("/v1/status")).json()["publication"]["id"]) == before:
             assert loop.time() < deadline
             await asyncio.sleep(0)
@@ -217,22 +216,25 @@ async def test_a_local_server_is_listed_linked_ranked_at_no_cost_and_called(tmp_
     assert named.model == "llama3.1:8b-instruct-q4_K_M"
 
 
-@pytest.mark.parametrize("moment_s", [4.0, 10.0])
-def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path, moment_s: float) -> None:
-    """SIGKILL amid ingestion, linkage or publication: what was published stays whole and readable."""
+@pytest.mark.parametrize("done", ["core/openrouter_listings", "entity/model_records"])
+def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path, done: str) -> None:
+    """SIGKILL amid ingestion, or once the warehouse is half rebuilt: what was published stays whole and readable.
+
+    Killed amid publication it does so too: `tests/pipeline/test_publish.py`.
+    """
     before = published.resolve()
     command = [sys.executable, "-m", "warehouse.cli", "refresh", "--offline"]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(home), stderr=subprocess.DEVNULL, start_new_session=True
+        command, cwd=ROOT, env=environment(home), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=moment_s)
-    with contextlib.suppress(ProcessLookupError):
+    assert process.stderr is not None
+    with process.stderr as told:
+        was_there = any(done in line for line in told)
         os.killpg(process.pid, signal.SIGKILL)
-    was_killed = process.wait() != 0
 
+    assert (was_there, process.wait()) == (True, -signal.SIGKILL)
     assert len(read(published, (Ranking,))[Ranking]) > 0
-    assert not was_killed or published.resolve() == before
+    assert published.resolve() == before
 
 
 def test_the_next_refresh_after_a_kill_succeeds(home: Path, published: Path) -> None:

@@ -50,7 +50,7 @@ async def house(directory: Path, **settings: Any) -> AsyncIterator[House]:
         second.script("*", fake.answer("from second"))
         async with serving(directory, bases, **settings) as proxy:
             client = openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0)
-            async with client, httpx.AsyncClient(base_url=proxy.url, timeout=20) as http:
+            async with client, httpx.AsyncClient(base_url=proxy.url, timeout=120) as http:
                 yield House(first, second, proxy, client, http)
 
 
@@ -180,11 +180,11 @@ async def test_a_refused_connection_fails_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stall", [fake.stall_before_headers, fake.stall_after_headers])
 async def test_a_stall_fails_over(tmp_path: Path, stall: Any) -> None:
     """When the first candidate's time is over."""
-    async with house(tmp_path, first_byte_timeout_s=0.15) as at:
+    async with house(tmp_path, first_byte_timeout_s=1.0) as at:
         at.first.script("*", stall())
 
         assert text_of(await at.stream()) == "from second"
-        await asyncio.wait_for(at.first.calls[0].ended.wait(), 5)
+        await at.first.calls[0].ended.wait()
         assert at.first.calls[0].is_cancelled
 
 
@@ -226,15 +226,16 @@ async def test_a_client_that_hangs_up_cancels_the_upstream_call(tmp_path: Path) 
     """Before the first byte as well as amid the stream; no breaker hears of it."""
     async with house(tmp_path) as at:
         at.first.script("*", fake.stall_before_headers(), fake.stall_mid_stream(after=1))
-        with pytest.raises(httpx.ReadTimeout):
-            await at.http.post("/v1/chat/completions", json={"model": "auto", "messages": HI}, timeout=0.2)
-        await asyncio.wait_for(at.first.calls[0].ended.wait(), 5)
+        waiting = asyncio.create_task(at.say())
+        call = await at.first.wait_for_calls(1)
+        waiting.cancel()
+        await call.ended.wait()
 
         stream = await at.say(stream=True)
         async for _ in stream:
             break
         await stream.close()
-        await asyncio.wait_for(at.first.calls[1].ended.wait(), 5)
+        await at.first.calls[1].ended.wait()
 
         assert (at.first.calls[0].is_cancelled, at.first.calls[1].is_cancelled) == (True, True)
         assert (await at.http.get("/v1/status")).json()["breakers"] == []
@@ -385,23 +386,19 @@ async def test_a_new_publication_is_in_use_without_losing_a_call(tmp_path: Path)
         )
 
         async def until(wanted: str) -> str:
-            answers: list[str] = []
-            while len(answers) < 2000:
-                answers.append((await at.say()).choices[0].message.content)
-                if answers[-1] == wanted:
-                    break
-            return answers[-1]
+            async with asyncio.timeout(60):
+                while (said := (await at.say()).choices[0].message.content) != wanted:
+                    pass
+            return said
 
         write(at.proxy.published, world([second, first], publication_id="20260823T000000"))
         assert await until("from second") == "from second"
 
         old = world([first, second], publication_id="20260824T000000")
         write(at.proxy.published, [snapshot("20260824T000000", contract_version=99), *old[1:]])
-        for _ in range(200):
-            health = (await at.http.get("/health")).json()
-            if health["status"] == "degraded":
-                break
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while (health := (await at.http.get("/health")).json())["status"] != "degraded":
+                await asyncio.sleep(0.01)
         assert (health["status"], health["publication"]) == ("degraded", "20260823T000000")
         assert "version 99" in health["problem"]
         assert (await at.say()).choices[0].message.content == "from second"
@@ -483,12 +480,10 @@ async def test_a_changed_upstreams_file_is_used_and_a_bad_one_changes_nothing(tm
         file.write_text(good + '\n[third]\nbase_url = "nonsense"\n')
 
         async def status_until(name: str, is_wanted: Any) -> dict[str, Any]:
-            for _ in range(500):
-                status: dict[str, Any] = (await at.http.get("/v1/status")).json()
-                if is_wanted(status[name]):
-                    return status
-                await asyncio.sleep(0.02)
-            raise AssertionError(status)
+            async with asyncio.timeout(60):
+                while not is_wanted((status := (await at.http.get("/v1/status")).json())[name]):
+                    await asyncio.sleep(0.02)
+            return status  # type: ignore[no-any-return]
 
         status = await status_until("upstreams_problem", bool)
         assert "[third]" in status["upstreams_problem"]
@@ -497,10 +492,9 @@ async def test_a_changed_upstreams_file_is_used_and_a_bad_one_changes_nothing(tm
         file.write_text(good.split("[second]")[1].join(("[second]", "")))
         status = await status_until("upstreams", lambda found: [one["name"] for one in found] == ["second"])
         assert status["upstreams_problem"] is None
-        for _ in range(200):
-            if (await at.say()).choices[0].message.content == "from second":
-                break
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(60):
+            while (await at.say()).choices[0].message.content != "from second":
+                await asyncio.sleep(0.02)
         assert (await at.say()).choices[0].message.content == "from second"
 
 
@@ -512,7 +506,7 @@ async def test_odd_clients_are_served(tmp_path: Path) -> None:
 
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /v1/chat/completions HTTP/1.0\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         assert answer.split(b" ", 2)[1] == b"200"
         assert b"from first" in answer
@@ -525,7 +519,9 @@ async def test_odd_clients_are_served(tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(streamed) + streamed)
         call = await at.first.wait_for_calls(2)
-        before = -1
+        before = 0
+        while call.bytes_sent == 0:
+            await asyncio.sleep(0.01)
         while call.bytes_sent != before:
             before = call.bytes_sent
             await asyncio.sleep(0.3)
@@ -533,5 +529,5 @@ async def test_odd_clients_are_served(tmp_path: Path) -> None:
         assert 0 < call.bytes_sent < 20_000_000
         got = b""
         while b"[DONE]" not in got[-200:]:
-            got = got[-200:] + await asyncio.wait_for(reader.read(1_000_000), 10)
+            got = got[-200:] + await asyncio.wait_for(reader.read(1_000_000), 60)
         writer.close()

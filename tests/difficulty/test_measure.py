@@ -109,7 +109,7 @@ def test_the_report_beats_its_baselines_on_a_sample(capsys: pytest.CaptureFixtur
 
 @needs_recordings
 @pytest.mark.performance
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2700)
 def test_training_remakes_the_committed_artefact_and_carries_over() -> None:
     pytest.importorskip("lightgbm", reason="the extra `train` is not installed")
     pytest.importorskip("scipy", reason="the extra `train` is not installed")

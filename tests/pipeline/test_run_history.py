@@ -136,7 +136,7 @@ def replicate(history: Path, log: Path, run_id: str, ended_at: dt.datetime) -> N
 
 
 @pytest.mark.performance
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_seven_days_leave_at_most_200_mb(home: Path, tmp_path: Path) -> None:
     """Every schedule of a deployment with a key, a hundred runs a day of a real refresh's size, pruned as scheduled."""
     shutil.copytree(home / "dagster", tmp_path / "dagster", ignore=shutil.ignore_patterns("*.lock"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import socket
@@ -44,7 +45,9 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
 
 
-@pytest.mark.parametrize("count", [189, pytest.param(5_000, marks=[pytest.mark.performance, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    "count", [189, pytest.param(5_000, marks=[pytest.mark.performance, pytest.mark.timeout(1800)])]
+)
 async def test_clients_that_hang_up_leave_nothing_behind(tmp_path: Path, count: int) -> None:
     """No task, no connection, no upstream call, no record outlives its client, and nobody is blamed."""
     async with FakeUpstream() as up:
@@ -80,17 +83,17 @@ async def test_clients_that_hang_up_leave_nothing_behind(tmp_path: Path, count: 
                 for number, client in enumerate(clients):
                     # Half go in good order, half as if their machine had died.
                     client.transport.abort() if number % 2 else client.close()
-                await asyncio.wait_for(all_gone(), 60)
+                await all_gone()
                 del clients
                 if before is None:
                     # The first wave made what stays: what it left is the measure for all others.
                     before = len(asyncio.all_tasks()), _descriptors()
 
             assert before is not None
-            for _ in range(500):
-                if len(asyncio.all_tasks()) <= before[0] and _descriptors() <= before[1] + 2:
-                    break
-                await asyncio.sleep(0.01)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    while len(asyncio.all_tasks()) > before[0] or _descriptors() > before[1] + 2:
+                        await asyncio.sleep(0.01)
             assert len(asyncio.all_tasks()) <= before[0]
             assert _descriptors() <= before[1] + 2
             assert all(call.is_cancelled for call in up.calls if call.model != "slow")

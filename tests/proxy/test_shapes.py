@@ -38,7 +38,7 @@ async def house(directory: Path, **settings: Any) -> AsyncIterator[House]:
         bases = {"first": first.base_url, "second": second.base_url}
         async with serving(directory, bases, **settings) as proxy:
             client = openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="unused", max_retries=0)
-            async with client, httpx.AsyncClient(base_url=proxy.url, timeout=20) as http:
+            async with client, httpx.AsyncClient(base_url=proxy.url, timeout=120) as http:
                 yield House(first, second, client, http)
 
 

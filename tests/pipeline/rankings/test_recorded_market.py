@@ -24,7 +24,7 @@ from warehouse import sql
 from warehouse.connect import open_reader
 from warehouse.locations import Locations
 
-pytestmark = [pytest.mark.performance, needs_recordings, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.performance, needs_recordings]
 
 
 @pytest.fixture(scope="module")

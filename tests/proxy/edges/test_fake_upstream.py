@@ -106,12 +106,12 @@ async def test_gzip_garbage_is_not_gzip() -> None:
 
 async def test_refusing_silent_and_tls() -> None:
     short = aiohttp.ClientTimeout(sock_connect=0.3)
-    async with FakeUpstream() as up, aiohttp.ClientSession(timeout=short) as client:
+    async with FakeUpstream() as up, aiohttp.ClientSession() as client, aiohttp.ClientSession(timeout=short) as hasty:
         with refusing_base_url() as refusing, pytest.raises(aiohttp.ClientConnectorError):
             await _read(client, f"{refusing}/chat/completions", {})
         async with silent_base_url() as silent:
             with pytest.raises(aiohttp.ServerTimeoutError):
-                await _read(client, f"{silent}/chat/completions", {})
+                await _read(hasty, f"{silent}/chat/completions", {})
         with pytest.raises(aiohttp.ClientConnectorError):
             await _read(client, f"{up.tls_base_url}/chat/completions", {})
 
