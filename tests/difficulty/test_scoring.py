@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,6 +20,23 @@ def scorer() -> Scorer:
 
 
 ask = bench.asked
+
+WORD = re.compile("[a-z]+")
+YARDSTICK_US = 20.0
+"""What counting the words of a prompt takes where the times below were promised."""
+
+
+def slowness() -> float:
+    """How many times slower this machine is just now: a promise in microseconds holds where it was made."""
+
+    def count_words(text: str) -> None:
+        counts: dict[str, int] = {}
+        for word in WORD.findall(text.lower()):
+            counts[word] = counts.get(word, 0) + 1
+        sorted(counts)
+
+    times = bench.timed(count_words, bench.PROMPT, 1_000)
+    return max(1.0, times[len(times) // 2] / YARDSTICK_US)
 
 
 @pytest.mark.canary
@@ -64,7 +83,7 @@ def test_odd_input_is_judged_within_five_milliseconds(scorer: Scorer, name: str)
     text = bench.ODD[name]
     seen = scorer.assess(ask(text))
     assert 0 <= seen.difficulty <= 1
-    assert bench.timed(lambda fresh: scorer.assess(ask(fresh)), text, 5)[0] < 5_000
+    assert bench.timed(lambda fresh: scorer.assess(ask(fresh)), text, 5)[0] < 5_000 * slowness()
 
 
 @pytest.mark.parametrize("text", [bench.PROMPT, bench.QUESTION])
@@ -91,7 +110,7 @@ def test_what_spoke_is_named_and_strongest_first(scorer: Scorer) -> None:
 def test_many_and_long_messages_cost_no_more_than_their_tail(scorer: Scorer) -> None:
     turn = [{"role": "user", "content": bench.PROMPT * 8}, {"role": "assistant", "content": bench.PROMPT * 8}]
     body = {"messages": turn * 2_000 + [{"role": "user", "content": "go on"}]}
-    assert bench.timed(lambda _: scorer.assess(body), "", 5)[0] < 5_000
+    assert bench.timed(lambda _: scorer.assess(body), "", 5)[0] < 5_000 * slowness()
 
 
 def test_threads_share_a_scorer_and_kept_readings_change_nothing(scorer: Scorer) -> None:
@@ -105,8 +124,17 @@ def test_threads_share_a_scorer_and_kept_readings_change_nothing(scorer: Scorer)
 
 @pytest.mark.performance
 def test_a_prompt_of_600_bytes_takes_tens_of_microseconds(scorer: Scorer) -> None:
-    # Of five rounds the quietest: neighbours on the machine are not the scorer's fault.
-    rounds = [bench.timed(scorer.raw, bench.PROMPT, 1_000) for _ in range(5)]
-    # The promise is 60 and 150 on a quiet core; caches shared with busy neighbours get half as much again.
-    assert min(times[len(times) // 2] for times in rounds) < 90
-    assert min(times[len(times) * 99 // 100] for times in rounds) < 225
+    texts = [f"{number:05d} {bench.PROMPT}" for number in range(1_000)]
+    best_us = [float("inf")] * len(texts)
+    # Of ten rounds the quickest of each text: an interruption by neighbours is not the scorer's fault, a text that
+    # takes long every time is. It remembers far fewer texts than there are in a round.
+    for _ in range(10):
+        slow = slowness()
+        for number, text in enumerate(texts):
+            began = time.thread_time_ns()
+            scorer.raw(text)
+            best_us[number] = min(best_us[number], (time.thread_time_ns() - began) / 1_000 / slow)
+    best_us.sort()
+    # The promise is 60 and 150 on a quiet core; caches shared with busy neighbours cost the usual text half as much again.
+    assert best_us[500] < 90
+    assert best_us[990] < 150

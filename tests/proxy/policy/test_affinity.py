@@ -330,10 +330,10 @@ def test_telling_a_session_takes_microseconds() -> None:
     body = {"messages": messages("x" * 2000) + [{"role": "assistant", "content": "y" * 2000}] * 200}
     best = float("inf")
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(100):
             session_of(body, {}, "alice", "auto")
             is_bound(body["messages"])
-        best = min(best, (time.perf_counter() - started) / 100)
+        best = min(best, (time.thread_time() - started) / 100)
 
     assert best < 200e-6
