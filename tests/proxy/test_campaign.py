@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 )
 async def test_no_call_is_lost_while_one_candidate_is_well(tmp_path: Path, calls: int) -> None:
     """Every call is answered in time; what fails is soon left alone, and is found again when it is well."""
-    report = await campaign(tmp_path, calls)
+    report = await campaign(tmp_path, calls, silence_s=3.0)
 
     rows = report.rows
     assert [text for row in rows.values() for text in row.lost] == []
