@@ -135,6 +135,6 @@ def test_a_prompt_of_600_bytes_takes_tens_of_microseconds(scorer: Scorer) -> Non
             scorer.raw(text)
             best_us[number] = min(best_us[number], (time.thread_time_ns() - began) / 1_000 / slow)
     best_us.sort()
-    # The promise is 60 and 150 on a quiet core; caches shared with busy neighbours cost the usual text half as much again.
+    # The promise is 60 and 150 on a quiet core; caches shared with busy neighbours cost half as much again.
     assert best_us[500] < 90
     assert best_us[990] < 150
