@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from proxy import continuation
+from proxy.afterwards import Afterwards
 from proxy.annotations import annotated
 from proxy.answers import StreamScanner, read_completion, usage_of
 from proxy.attempts import FAILURES, Attempt, NotTriedError, RefusedError
@@ -66,8 +67,11 @@ async def _nobody(_: Attempt) -> None:
 class Asker:
     """Asks one candidate at a time."""
 
-    def __init__(self, transport: Transport, clock: Clock, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, transport: Transport, clock: Clock, settings: Settings, metrics: Metrics, afterwards: Afterwards
+    ) -> None:
         self._transport = transport
+        self._afterwards = afterwards
         self._clock = clock
         self._settings = settings
         self._metrics = metrics
@@ -107,6 +111,7 @@ class Asker:
         try:
             first_by = min(attempt.started + limit.first_content_s, call.deadline)
             async with self._clock.timeout_at(first_by) as timer:
+                self._afterwards.while_waiting()
                 answer = await self._transport.send(
                     UpstreamRequest(account.urls[attempt.endpoint], headers, prepared.body)
                 )

@@ -7,8 +7,9 @@ written exactly once when it ends. Which candidate is tried next does not (`fail
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from proxy.admission import Admission, Places
@@ -99,11 +100,21 @@ class Call:
         return None if self.wanted.is_named else self.wanted.profile
 
 
+Later = Callable[[Callable[[], None]], None]
+"""Has work done that nobody waits for."""
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Do it now."""
+    work()
+
+
 class Attempt:
     """One candidate being tried."""
 
     __slots__ = (
         "_clock",
+        "_later",
         "_metrics",
         "_outcomes",
         "at",
@@ -137,6 +148,7 @@ class Attempt:
         clock: Clock,
         metrics: Metrics,
         outcomes: OutcomeSink,
+        later: Later,
     ) -> None:
         self.call = call
         self.ranked = ranked
@@ -144,6 +156,7 @@ class Attempt:
         self._clock = clock
         self._metrics = metrics
         self._outcomes = outcomes
+        self._later = later
         self.number = len(call.attempts) + 1
         self.at: dt.datetime = clock.now()
         self.started = clock.monotonic()
@@ -195,6 +208,12 @@ class Attempt:
         self._tell_breakers(now, against, rest_s, is_lasting)
         offer = self.ranked.candidate.offer
         self.cost_usd, is_reported = cost_usd(self.usage, offer)
+        # The answer need not wait for that.
+        self._later(partial(self._write_down, outcome, now, is_reported))
+
+    def _write_down(self, outcome: str, ended: float, is_reported: bool) -> None:
+        """Count it and record it."""
+        offer = self.ranked.candidate.offer
         self._count(outcome, offer.upstream, offer.model_id)
         usage = self.usage or Usage()
         call = self.call
@@ -218,10 +237,10 @@ class Attempt:
                 is_streamed=call.request.is_stream,
                 outcome=outcome,
                 status=self.status,
-                cause=cause,
+                cause=self.cause,
                 first_byte_ms=self._ms(self.first_byte),
                 first_content_ms=self._ms(self.first_content),
-                total_ms=(now - self.started) * 1000,
+                total_ms=(ended - self.started) * 1000,
                 prompt_tokens=usage.prompt_tokens,
                 cached_tokens=usage.cached_tokens,
                 completion_tokens=usage.completion_tokens,
@@ -305,8 +324,10 @@ class Attempts:
         metrics: Metrics,
         outcomes: OutcomeSink,
         admission: Admission | None = None,
+        later: Later = at_once,
     ) -> None:
         self._breakers = breakers
+        self._later = later
         self._clock = clock
         self._metrics = metrics
         self._outcomes = outcomes
@@ -416,7 +437,7 @@ class Attempts:
             if place is not None:
                 place.give_back()
             return None
-        attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes)
+        attempt = Attempt(call, ranked, tickets, self._clock, self._metrics, self._outcomes, self._later)
         attempt.place = place
         if key is not None:
             attempt.key = key

@@ -77,7 +77,6 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._timeout,
             trust_env=False,
-            skip_auto_headers=("user-agent", "accept-encoding", "content-type", "accept"),
             read_bufsize=2**18,
         )
 

@@ -125,15 +125,16 @@ class Decisions:
         self._calls: dict[str, _Kept] = {}
         self._snapshot: Snapshot | None = None
 
-    def note(self, decision_id: str, call: Call) -> None:
-        """Remember a call that has ended."""
+    def note(self, decision_id: str, call: Call, seconds: float | None = None) -> None:
+        """Remember a call that has ended, and took so long; not told, until now."""
         self._by_id.pop(decision_id, None)
         if len(self._by_id) >= self._kept:
             oldest, _ = self._by_id.popitem(last=False)
             self._calls.pop(oldest, None)
         self._keep(decision_id, call)
-        seconds = self._clock.monotonic() - call.started
-        began = self._clock.now() - dt.timedelta(seconds=seconds)
+        since = self._clock.monotonic() - call.started
+        seconds = since if seconds is None else seconds
+        began = self._clock.now() - dt.timedelta(seconds=since)
         noted = self._by_id[decision_id] = {
             "at": began.isoformat(timespec="milliseconds") + "Z",
             "ms": round(seconds * 1000, 1),

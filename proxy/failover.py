@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.admission import Admission
+from proxy.afterwards import Afterwards
 from proxy.asking import Answer, Asker
-from proxy.attempts import RATE_LIMITS, Attempt, Attempts, Call, NotTriedError, OutcomeSink, RefusedError
+from proxy.attempts import RATE_LIMITS, Attempt, Attempts, Call, NotTriedError, OutcomeSink, RefusedError, at_once
 from proxy.breaker import Breakers
 from proxy.candidates import Candidate, Ranked
 from proxy.causes import Cause, Repair
@@ -63,12 +64,15 @@ class Failover:
         outcomes: OutcomeSink,
         admission: Admission | None = None,
         hedges: HedgeBudget | None = None,
+        afterwards: Afterwards | None = None,
     ) -> None:
         self._clock = clock
         self._settings = settings
         self._hedges = hedges
-        self._attempts = Attempts(breakers, clock, metrics, outcomes, admission)
-        self._asker = Asker(transport, clock, settings, metrics)
+        self._attempts = Attempts(
+            breakers, clock, metrics, outcomes, admission, afterwards.add if afterwards is not None else at_once
+        )
+        self._asker = Asker(transport, clock, settings, metrics, afterwards or Afterwards())
         self._asker.go_on = Resuming(self._asker, self._attempts, clock, settings).go_on
         self.blocked = self._attempts.blocked
         """What keeps a candidate from being tried now, in words; None when nothing does."""

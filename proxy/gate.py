@@ -6,11 +6,13 @@ as much as everything else they do; all other routes are the framework's. Authen
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from proxy.errors import MethodNotAllowedError, NotAllowedError, ProxyError, UnauthorizedError, envelope
 from proxy.policies import CALLER
@@ -25,10 +27,20 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 Handler = Callable[[str, Headers, Receive, Send], Awaitable[None]]
 """A model call: request id, the request's headers, and ASGI's two ends."""
+
+
+class Deferred(Protocol):
+    """An application that is loaded once calls are served."""
+
+    async def load(self) -> object:
+        """Load it, unless that has been done."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+
 
 OPEN_PATHS = frozenset(("/health", "/health/ready"))
 OPERATORS_PATHS = frozenset(
@@ -44,7 +56,7 @@ class Gate:
 
     def __init__(
         self,
-        app: App,
+        app: Deferred,
         handlers: Mapping[str, Handler],
         runtime: Runtime,
         api_key: str | None,
@@ -58,9 +70,11 @@ class Gate:
         self._origins = frozenset(origin.encode() for origin in cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
+        if scope["type"] != "http":
+            return  # nothing else is served
         headers: Headers = dict(scope["headers"])
         path: str = scope["path"]
         if path in FILES:
@@ -77,6 +91,8 @@ class Gate:
                 self._check(headers, scope["method"], path)
             handler = self._handlers.get(path)
             if handler is None:
+                # Most of these ask about calls.
+                self.runtime.afterwards.catch_up()
                 is_head = scope["method"] == "HEAD"
                 if is_head:
                     # What can be got can be looked at; the server leaves the body out.
@@ -93,6 +109,28 @@ class Gate:
             log.exception("request %s failed", request_id)
             failure = ProxyError("The proxy failed; its log says why.")
             await respond_error(send, failure, request_id, of_path(path).error)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Run what runs beside the calls, from the server's word to begin until its word to stop."""
+        await receive()
+        phase = "startup"
+        try:
+            async with self.runtime.running():
+                await send({"type": "lifespan.startup.complete"})
+                phase = "shutdown"
+                settling = asyncio.create_task(self._settle(), name="settling")
+                await receive()
+                settling.cancel()
+                await asyncio.gather(settling, return_exceptions=True)
+        except Exception as error:
+            await send({"type": f"lifespan.{phase}.failed", "message": "".join(traceback.format_exception(error))})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def _settle(self) -> None:
+        """Load what the first calls do without, and put all that stays where it is out of the way."""
+        await self._app.load()
+        await self.runtime.settle()
 
     def _check(self, headers: Headers, method: str, path: str) -> None:
         given = headers.get(b"x-api-key")

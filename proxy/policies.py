@@ -284,11 +284,12 @@ class Policies:
                 # A profile that is asked for in so many words is meant more than what a name of habit stands for.
                 answers_for, names, profile = names[0], (), profile or habit
         profile = _allowed(profile, names, key, snapshot)
-        wanted = want(snapshot, names, profile, assessment.band, request.needs, request.tokens, category)
         is_restricted = key is not None and (key.models is not None or key.has_budget)
-        if preferences is _DENY and not names and not is_restricted:
-            wanted = replace(wanted, denies_training=True)
-        elif is_restricted or not preferences.is_default:
+        denies_training = preferences is _DENY and not names and not is_restricted
+        wanted = want(
+            snapshot, names, profile, assessment.band, request.needs, request.tokens, category, denies_training
+        )
+        if is_restricted or not (denies_training or preferences.is_default):
             wanted = replace(wanted, policy=Wishes(preferences, key, None))
         plan = Plan(wanted, assessment, preferences, routing, key, answers_for=answers_for)
         is_sticky = self.settings.affinity if routing.affinity is None else routing.affinity

@@ -94,6 +94,7 @@ def want(
     needs: Needs,
     tokens: int,
     category: str | None = None,
+    denies_training: bool = False,
 ) -> Wanted:
     """Resolve the names of a request. Unknown names in a list of several are passed over.
 
@@ -114,7 +115,9 @@ def want(
     profile = profile or snapshot.default_profile
     if selections or (profile, band, category) not in snapshot.by_category:
         category = None
-    return Wanted(snapshot, profile, band, selections, needs, tokens, category=category)
+    return Wanted(
+        snapshot, profile, band, selections, needs, tokens, denies_training=denies_training, category=category
+    )
 
 
 def candidates(wanted: Wanted, blocked: Blocked) -> Iterator[Ranked]:

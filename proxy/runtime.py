@@ -12,7 +12,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from proxy import tracing
+from proxy import memory, tracing
+from proxy.afterwards import Afterwards
 from proxy.breaker import BreakerRule, Breakers
 from proxy.call_log import CallLog
 from proxy.client import AiohttpTransport, Transport
@@ -53,6 +54,7 @@ class Runtime:
         self.guard = Guard(settings.allowed_domains)
         self._environment = dict(environment)
         self.metrics = Metrics()
+        self.afterwards = Afterwards()
         self.breakers = Breakers(
             BreakerRule(settings.breaker_failures, settings.breaker_cooldown_s, settings.breaker_cooldown_cap_s)
         )
@@ -86,6 +88,7 @@ class Runtime:
             self.outcomes,
             self.policies.admission,
             self.policies.hedges,
+            self.afterwards,
         )
 
         self.shadow_log = OutcomeLog(outcomes_directory.parent / "shadow_calls", f"proxy-{os.getpid()}", clock)
@@ -163,13 +166,17 @@ class Runtime:
             raise NothingPublishedError(self.live.problem or "Nothing has been published. Run: orchestrator refresh")
         return current
 
+    async def settle(self) -> None:
+        """Once everything is loaded: keep it out of the way of the calls."""
+        # What lives as long as the worker need not be looked at by every collection.
+        gc.collect()
+        gc.freeze()
+        await asyncio.to_thread(memory.use_large_pages)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read the publication, then run what runs in the background; stop it all on leaving."""
         await self.live.refresh()
-        # What lives as long as the worker need not be looked at by every collection.
-        gc.collect()
-        gc.freeze()
         gc.set_threshold(10_000, 20, 20)
         # Threads write outcomes and logs; by default one may keep the event loop waiting for 5 ms at every turn.
         sys.setswitchinterval(0.0002)
@@ -192,6 +199,7 @@ class Runtime:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            self.afterwards.catch_up()
             if self.shadow is not None:
                 await self.shadow.close()
                 await self.shadow_log.close()

@@ -65,7 +65,13 @@ class Account:
 def account(upstream: Upstream, environment: Mapping[str, str], guard: Guard, settings: Settings) -> Account:
     """Make an account of a row."""
     problem = None
-    headers = {"content-type": "application/json", "accept-encoding": "identity", "user-agent": "local-ai-orchestrator"}
+    # With all that the HTTP client would add by itself.
+    headers = {
+        "content-type": "application/json",
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        "user-agent": "local-ai-orchestrator",
+    }
     keys = upstream.api_keys(environment)
     if upstream.api_key_env:
         if not keys:

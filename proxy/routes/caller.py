@@ -6,7 +6,7 @@ What is sent as an answer, and what follows when a client has gone, do not belon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from proxy.gate import Receive, Send
 
@@ -51,13 +51,13 @@ class Caller:
         if self._task is not None:
             self._task.cancel()
 
-    def keep_alive(self, every_s: float, head: list[tuple[bytes, bytes]], comment: bytes) -> None:
+    def keep_alive(self, every_s: float, head: Callable[[], list[tuple[bytes, bytes]]], comment: bytes) -> None:
         """Send a comment every so often until `quiet`. The first one sends the head, so status 200 is said then."""
         loop = asyncio.get_running_loop()
 
         async def keeping() -> None:
             self.has_started = True
-            await self.send({"type": "http.response.start", "status": 200, "headers": [*head, *self._stream_headers]})
+            await self.send({"type": "http.response.start", "status": 200, "headers": [*head(), *self._stream_headers]})
             while True:
                 await self.send({"type": "http.response.body", "body": comment, "more_body": True})
                 await asyncio.sleep(every_s)

@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from proxy.errors import (
 )
 from proxy.gate import Headers, Receive, Send, respond_error
 from proxy.policies import Plan
+from proxy.request import ChatRequest
 from proxy.routes.caller import Caller, Lookout
 from proxy.runtime import Runtime
 from proxy.shapes import CHAT, Shape, events
@@ -42,6 +44,8 @@ _WISHES = (
     (b"x-orchestrator-between-chunks-timeout-s", "between_chunks_s"),
     (b"x-orchestrator-timeout-s", "total_s"),
 )
+_REMEMBERED = 256
+_MOST_REMEMBERED_BYTES = 8 * 1024
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -89,6 +93,7 @@ class ChatRoute:
         self._shape = shape
         self._lookout = Lookout()
         self._calls: dict[tuple[str, int], Any] = {}
+        self._assessed: dict[bytes, Assessment] = {}
         self._seconds = runtime.metrics.call_seconds.labels(shape.name)
 
     async def __call__(self, request_id: str, headers: Headers, receive: Receive, send: Send) -> None:
@@ -132,7 +137,7 @@ class ChatRoute:
         snapshot = runtime.snapshot
         if not snapshot.is_servable:
             raise NoUpstreamError(no_upstream(runtime.accounts))
-        assessment = runtime.scorer.assess(request.body, explain=False)
+        assessment = self._assess(data, request)
         plan = runtime.policies.plan(request, headers, snapshot, assessment, runtime.failover.blocked)
         wish = _wish(headers)
         total_s = runtime.settings.total_timeout_s
@@ -156,6 +161,17 @@ class ChatRoute:
             plan=plan,
         )
 
+    def _assess(self, data: bytes, request: ChatRequest) -> Assessment:
+        """How hard it is; worked out once for a request that is made again to the letter."""
+        found = self._assessed.get(data)
+        if found is None:
+            found = self._runtime.scorer.assess(request.body, explain=False)
+            if len(data) <= _MOST_REMEMBERED_BYTES:
+                if len(self._assessed) >= _REMEMBERED:
+                    del self._assessed[next(iter(self._assessed))]
+                self._assessed[data] = found
+        return found
+
     async def _reserve(self, call: Call, plan: Plan) -> None:
         runtime = self._runtime
         attempts = plan.routing.max_attempts or runtime.settings.max_attempts
@@ -165,7 +181,7 @@ class ChatRoute:
         if self._runtime.policies.cache is not None and await self._recall(call, client):
             return 200
         if call.request.is_stream:
-            client.keep_alive(self._runtime.settings.keepalive_s, _head(call, None), self._shape.keep_alive)
+            client.keep_alive(self._runtime.settings.keepalive_s, partial(_head, call, None), self._shape.keep_alive)
         answer = await self._runtime.failover.answer(call)
         await client.quiet()
         if answer.rest is None:
@@ -271,11 +287,18 @@ class ChatRoute:
                 attempt.end("caller_gone", "cancelled")
             if call.plan is not None:
                 runtime.policies.settle(call, call.plan)
-            runtime.decisions.note(call.request_id, call)
             if runtime.shadow is not None:
                 runtime.shadow.consider(call)
             if runtime.traces is not None:
                 runtime.traces.record(call, status, call.traceparent)
+        # The client reads: time for what its attempts left. The rest fits into the wait for the next call's upstream.
+        runtime.afterwards.catch_up()
+        runtime.afterwards.add(partial(self._write_down, call, request_id, status, seconds))
+
+    def _write_down(self, call: Call | None, request_id: str, status: int, seconds: float) -> None:
+        runtime = self._runtime
+        if call is not None:
+            runtime.decisions.note(call.request_id, call, seconds)
         if runtime.settings.log_calls:
             runtime.call_log.append(call, request_id, status, seconds)
         if call is not None:

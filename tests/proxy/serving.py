@@ -112,7 +112,7 @@ async def serving(
         access_log=False,
         lifespan="on",
         loop="none",
-        http="httptools",
+        http="proxy.server:Protocol",
         ws="none",
         timeout_graceful_shutdown=1,
     )

@@ -539,6 +539,7 @@ async def test_a_decision_of_another_worker_is_found_in_the_files(tmp_path: Path
         response = await at.ask()
         decisions = at.proxy.runtime.decisions
         assert at.proxy.runtime.lasting is not None
+        at.proxy.runtime.afterwards.catch_up()
         at.proxy.runtime.lasting.flush()
         decisions._by_id.clear()
         found = await at.decision(response)
