@@ -149,7 +149,7 @@ class Plan:
             found["reserved_usd"] = self.reserved_usd
         if self.answers_for is not None:
             found["answers_for"] = self.answers_for
-        if not self.preferences.is_default and self.preferences != _DENY:
+        if self.preferences is not _DENY and not self.preferences.is_default and self.preferences != _DENY:
             found["preferences"] = {
                 name: value
                 for name in Preferences.__dataclass_fields__

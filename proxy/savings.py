@@ -33,7 +33,8 @@ def compared_usd(call: Call) -> tuple[float, float] | None:
     if offer is None:
         return None
     # What the upstream reported is the price of its own model, not of the yardstick.
-    yardstick_usd, _ = cost_usd(last.usage._replace(cost_usd=None), offer)
+    usage = last.usage if last.usage.cost_usd is None else last.usage._replace(cost_usd=None)
+    yardstick_usd, _ = cost_usd(usage, offer)
     if yardstick_usd is None:
         return None
     return sum(attempt.cost_usd or 0.0 for attempt in call.attempts), yardstick_usd
