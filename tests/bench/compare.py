@@ -182,7 +182,8 @@ def load(gateway: Gateway, pid: int | None, concurrency: int, seconds: int) -> d
 
 STREAMS = (
     # events of a stream, ms between them, calls at a time, calls
-    (20, 5, 1, 100),  # how much later the first content comes
+    (20, 5, 1, 100),  # how much later the first content comes, after a pause in which all has gone cold
+    (20, 0, 1, 500),  # and from an upstream that speaks at once
     (400, 0, 8, 400),  # how many events a second
 )
 
