@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -44,7 +45,7 @@ _WISHES = (
     (b"x-orchestrator-between-chunks-timeout-s", "between_chunks_s"),
     (b"x-orchestrator-timeout-s", "total_s"),
 )
-_REMEMBERED = 256
+_REMEMBERED = 1_000
 _MOST_REMEMBERED_BYTES = 8 * 1024
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -163,13 +164,15 @@ class ChatRoute:
 
     def _assess(self, data: bytes, request: ChatRequest) -> Assessment:
         """How hard it is; worked out once for a request that is made again to the letter."""
-        found = self._assessed.get(data)
+        if len(data) > _MOST_REMEMBERED_BYTES:
+            return self._runtime.scorer.assess(request.body, explain=False)
+        # By its digest: prompts are not kept.
+        digest = blake2b(data, digest_size=16).digest()
+        found = self._assessed.get(digest)
         if found is None:
-            found = self._runtime.scorer.assess(request.body, explain=False)
-            if len(data) <= _MOST_REMEMBERED_BYTES:
-                if len(self._assessed) >= _REMEMBERED:
-                    del self._assessed[next(iter(self._assessed))]
-                self._assessed[data] = found
+            if len(self._assessed) >= _REMEMBERED:
+                del self._assessed[next(iter(self._assessed))]
+            found = self._assessed[digest] = self._runtime.scorer.assess(request.body, explain=False)
         return found
 
     async def _reserve(self, call: Call, plan: Plan) -> None:

@@ -546,3 +546,13 @@ async def test_a_decision_of_another_worker_is_found_in_the_files(tmp_path: Path
         assert found["decision_id"] == response.headers["x-orchestrator-decision"]
         assert found["attempts"][0]["model"] == "vendor-one/model"
         assert (await at.client.get("/v1/decisions/unheard-of")).status_code == 404
+
+
+async def test_the_same_request_again_is_judged_the_same_and_another_anew(tmp_path: Path) -> None:
+    async with place(tmp_path) as at:
+        judged = []
+        for prompt in ("Prove that there are infinitely many primes.", "hi", "hi " * 4_000) * 2:
+            response = await at.ask(messages=[{"role": "user", "content": prompt}])
+            judged.append(response.headers["x-orchestrator-difficulty"])
+        assert judged[:3] == judged[3:]
+        assert judged[0] != judged[1]
