@@ -42,9 +42,9 @@ class Joining:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write what is kept, while there is anybody to read it."""
         head, self._head = self._head, None
-        if head is not None:
+        if head is not None and not self._transport.is_closing():
             self._transport.write(head)
 
     def close(self) -> None:

@@ -28,6 +28,12 @@ class Wire:
     def close(self) -> None:
         self.written.append(b"closed")
 
+    def abort(self) -> None:
+        self.written.append(b"aborted")
+
+    def is_closing(self) -> bool:
+        return bool({b"closed", b"aborted"}.intersection(self.written))
+
     def get_extra_info(self, name: str) -> str:
         return f"the {name}"
 
@@ -68,6 +74,17 @@ async def test_closing_loses_nothing() -> None:
     await asyncio.sleep(0)
 
     assert written == [HEAD, b"closed"]
+
+
+@pytest.mark.anyio
+async def test_nothing_is_written_to_a_client_that_has_gone() -> None:
+    transport, written = joining()
+    transport.write(HEAD)
+    transport.abort()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert written == [b"aborted"]
 
 
 @pytest.mark.anyio
