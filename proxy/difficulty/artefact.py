@@ -1,7 +1,7 @@
 """The committed weights: what is in the file, how it is written byte for byte the same, how it is read.
 
 Here: `Model` and its two directions. Not here: how the weights are found (`training`) or used (`scoring`).
-The file holds words seen in at least a few prompts, hashed n-gram weights and small trees; no prompt is in it.
+The file holds words seen in at least a few prompts, hashed weights of word pairs and small trees; no prompt is in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-VERSION: Final = 5
+VERSION: Final = 6
 PATH: Final = Path(__file__).with_name("model.npz")
 
 
@@ -27,30 +27,28 @@ class ArtefactError(ValueError):
 class Model:
     """All that scoring needs: `V` words, `F` dense features, `T` trees of depth 3.
 
-    Rows of the n-gram tables and of `dense_weight` are the formats of `scoring.FORMATS`; a table has one row for
-    the two formats without options. All parts are in units of the raw score, so scoring only adds.
+    Rows of `dense_weight`, `unit` and `constant` are the `K` formats of `scoring.FORMATS`; the tables of words have one
+    row for all formats without options. All parts are in units of the raw score, so scoring only adds.
     """
 
     words: npt.NDArray[np.uint8]
     """The vocabulary, joined by newlines; row r+1 of the word tables is word r, row 0 any other word."""
-    rarity: npt.NDArray[np.float16]
-    """(V+1,): log of how seldom prompts use the word."""
     word_weight: npt.NDArray[np.float16]
     """(3, V+1): weight of one occurrence."""
+    meaning: npt.NDArray[np.float16]
+    """(V+1,): what the word's vector adds to that in open talk."""
     bigram_weight: npt.NDArray[np.int16]
     """(3, buckets)."""
-    character_weight: npt.NDArray[np.int16]
-    """(3, lengths, buckets): for each length of `features.RUNS`, runs of so many bytes."""
     scales: npt.NDArray[np.float32]
-    """(3, 1 + lengths): units of the integer tables: bigrams, then the runs."""
+    """(3,): units of the bigram tables."""
     dense_centre: npt.NDArray[np.float32]
     """(2, F): mean and inverse deviation of each dense feature."""
     dense_weight: npt.NDArray[np.float32]
-    """(4, F): weight of each standardised feature, which is cut at ±3."""
+    """(K, F): weight of each standardised feature, which is cut at ±3."""
     unit: npt.NDArray[np.float32]
-    """(4,): what n-grams and trees are multiplied by, so that scores of all formats spread alike."""
+    """(K,): what words and trees are multiplied by, so that scores of all formats spread alike."""
     constant: npt.NDArray[np.float32]
-    """(4,): what a format starts from."""
+    """(K,): what a format starts from."""
     tree_feature: npt.NDArray[np.uint8]
     """(2, T, 8): the feature each test reads, for the formats with options; level by level, the eighth idle."""
     tree_threshold: npt.NDArray[np.float32]

@@ -24,6 +24,21 @@ QUESTION: Final = (
     "blockade\nB. Thrombolysis within the first ninety minutes\nC. Coronary angiography by the radial route\n"
     "D. Contrast computed tomography after hydration overnight\nAnswer:"
 )
+CODE: Final = """What does this return for the last call, and why does the second test fail?
+
+def merge(rows, key, width=8):
+    seen = {}
+    for index, row in enumerate(rows):
+        name = row.get(key, "").strip().lower()
+        if not name or name in seen:
+            continue
+        while len(name) < width:
+            name = name + "-" + str(index % 3)
+        seen[name] = row["values"][1:-1]
+    return sorted(seen.items(), key=lambda item: (-len(item[1]), item[0]))
+
+merge([{"id": " Alpha ", "values": [3, 1, 4, 1]}, {"id": "beta", "values": [5]}, {"id": "ALPHA", "values": []}], "id")
+"""
 ODD: Final[dict[str, str]] = {
     "empty": "",
     "one emoji": "🙂",
@@ -35,6 +50,7 @@ ODD: Final[dict[str, str]] = {
     "200,000 options": "\nA. x" * 200_000,
     "250,000 fences": "```\n" * 250_000,
     "one long line of code": "foo(bar[" * 125_000,
+    "code of nothing but quotes": "def f():\n" + "'\"" * 500_000,
 }
 
 
@@ -65,7 +81,7 @@ def main(rounds: int = 20_000) -> int:
     def assess(text: str) -> object:
         return scorer.assess(asked(text), explain=False)
 
-    for name, text in (("word problem", PROMPT), ("multiple choice", QUESTION)):
+    for name, text in (("word problem", PROMPT), ("multiple choice", QUESTION), ("code", CODE)):
         for verb, work in (("score", scorer.raw), ("assess", assess)):
             timed(work, text, 500)
             times = timed(work, text, rounds)

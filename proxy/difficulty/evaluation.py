@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proxy.difficulty import artefact, measure
-from proxy.difficulty.outcomes import OutcomeSet, gains, pairs
+from proxy.difficulty.outcomes import OutcomeSet, flagships, gains, pairs
 from proxy.difficulty.scoring import TextScorer
 
 Scores = list[float]
@@ -60,15 +60,21 @@ REPEATS: Final = 5
 """Orders drawn for ties, averaged."""
 
 
-def figures(
-    outcomes: OutcomeSet, scores: Scores, among: npt.NDArray[np.intp] | None = None
-) -> tuple[float, float, float, float, float]:
-    """Means over the set's pairs: APGR, CPT(50 %), CPT(80 %), share of strong calls for 95 % of the strong model's
-    quality, and that share at random.
+Pairs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+"""The field of pairs and the flagships'."""
+
+
+def figures(outcomes: OutcomeSet, scores: Scores, among: Pairs | None = None) -> tuple[float, ...]:
+    """Means over the set's field of pairs: APGR, CPT(50 %), CPT(80 %), share of strong calls for 95 % of the strong
+    model's quality, and that share at random. Last the APGR over the flagships' pairs.
 
     `among` names the pairs, when `outcomes` is a part of a set; those that gain nothing on the part are passed over.
     """
-    chosen = pairs(outcomes) if among is None else among
+    field, best = (pairs(outcomes), flagships(outcomes)) if among is None else among
+    return (*_over(outcomes, scores, field), _over(outcomes, scores, best)[0])
+
+
+def _over(outcomes: OutcomeSet, scores: Scores, chosen: npt.NDArray[np.intp]) -> tuple[float, ...]:
     gain = gains(outcomes, chosen)
     gaining = gain.sum(axis=0) > 0
     chosen, gain = chosen[gaining], gain[:, gaining]
@@ -88,8 +94,7 @@ def figures(
                 ]
             ).mean(axis=1)
         )
-    apgr, half, most, calls, random_calls = np.mean(rows, axis=0).tolist()
-    return apgr, half, most, calls, random_calls
+    return tuple(np.mean(rows, axis=0).tolist())
 
 
 Folds = list[list[npt.NDArray[np.bool_]]]
@@ -144,7 +149,9 @@ def held_back(sets: Sequence[OutcomeSet], folds: Folds, scorer: Score | None = N
         for outcomes, held in zip(sets, fold, strict=True):
             if held.any():
                 part = outcomes.subset(np.flatnonzero(held))
-                found.setdefault(outcomes.name, []).append(figures(part, score(part.prompts), pairs(outcomes)))
+                found.setdefault(outcomes.name, []).append(
+                    figures(part, score(part.prompts), (pairs(outcomes), flagships(outcomes)))
+                )
     return {name: tuple(np.mean(several, axis=0).tolist()) for name, several in found.items()}
 
 
@@ -160,21 +167,26 @@ def report(sets: Sequence[OutcomeSet], sample: int | None, *, leave_out: bool, f
         "keywords": held_back(sets, whole, by_keywords),
         "artefact (has seen it)": held_back(sets, whole, scored_by(artefact.load())),
     }
-    beside: list[tuple[str, float, float]] = []
+    beside: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = []
     if leave_out and len(sets) > 1:
         for name, protocol in PROTOCOLS.items():
             if name == "set left out" or folds:
                 chosen = protocol(sets)
                 rows[name] = held_back(sets, chosen)
-                beside.append((name, _mean(rows[name])[0], _mean(held_back(sets, chosen, by_length))[0]))
-    lines = [f"{'':12} {'scorer':22} {'APGR':>6} {'CPT50':>6} {'CPT80':>6} {'calls for 95 %':>15} {'at random':>10}"]
+                beside.append((name, _mean(rows[name]), _mean(held_back(sets, chosen, by_length))))
+    lines = [
+        f"{'':12} {'scorer':22} {'APGR':>6} {'CPT50':>6} {'CPT80':>6} {'calls for 95 %':>15} {'at random':>10}"
+        f" {'APGR of flagships':>18}"
+    ]
     for outcomes in sets:
         lines += [_line(outcomes.name, name, row[outcomes.name]) for name, row in rows.items() if outcomes.name in row]
     lines.append("")
     lines += [_line("mean", name, _mean(row)) for name, row in rows.items()]
     if folds and beside:
-        ours, length = (np.mean([entry[column] for entry in beside]) for column in (1, 2))
-        lines += ["", f"APGR, mean of {', '.join(name for name, *_ in beside)}: {ours:.3f} (length {length:.3f})"]
+        lines += ["", f"APGR, mean of {', '.join(name for name, *_ in beside)}:"]
+        for label, column in (("the field of pairs", 0), ("flagships", -1)):
+            ours, length = (np.mean([means[column] for means in side]) for side in list(zip(*beside, strict=True))[1:])
+            lines.append(f"{label}: {ours:.3f} (length {length:.3f})")
     return "\n".join(lines)
 
 
@@ -184,4 +196,5 @@ def _mean(row: dict[str, tuple[float, ...]]) -> tuple[float, ...]:
 
 def _line(outcomes: str, name: str, found: tuple[float, ...]) -> str:
     shown = [f"{value:.3f}" if math.isfinite(value) else "-" for value in found]
-    return f"{outcomes:12} {name:22} {shown[0]:>6} {shown[1]:>6} {shown[2]:>6} {shown[3]:>15} {shown[4]:>10}"
+    columns = " ".join(f"{value:>{width}}" for value, width in zip(shown, (6, 6, 6, 15, 10, 18), strict=True))
+    return f"{outcomes:12} {name:22} {columns}"

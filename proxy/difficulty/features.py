@@ -1,6 +1,6 @@
 """What a text shows about its difficulty, read in one pass and a few dozen microseconds.
 
-Here: bytes to tokens, structure, lexicon and n-gram buckets; the same code serves and trains. Not here:
+Here: bytes to tokens, structure, lexicon and word-pair buckets; the same code serves and trains. Not here:
 weights (`artefact`), what a request's text is (`conversation`), or any decision.
 """
 
@@ -21,9 +21,6 @@ MAX_TEXT_BYTES: Final = 32 * 1024
 """Longer text is sampled: its head and its tail, where people put the question."""
 
 BIGRAM_BUCKETS: Final = 1 << 16
-RUNS: Final = (5,)
-"""Lengths, in bytes, of the character n-grams."""
-CHARACTER_BUCKETS: Final = 1 << 17
 
 # One byte each: letters folded to lower case, every digit to `0` (so `1998` and `2024` are one token), the
 # rest of ASCII to a space. Bytes above 127 stay, so other scripts keep their words.
@@ -31,38 +28,17 @@ _FOLD: Final = bytes(
     byte + 32 if 65 <= byte <= 90 else byte if 97 <= byte <= 122 or byte >= 128 else 48 if 48 <= byte <= 57 else 32
     for byte in range(256)
 )
-# For character n-grams the punctuation stays: `$x^2$` and `foo(bar)` are what they look like.
-_FOLD_KEEPING_SIGNS: Final = bytes(
-    byte + 32 if 65 <= byte <= 90 else 48 if 48 <= byte <= 57 else 32 if byte < 32 else byte for byte in range(256)
-)
 
 _DIGITS: Final = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
 
 # Answer options, one a line: `A. …`, `(B) …`, `3) …`. Two or more make a multiple-choice question.
 _OPTION: Final = re.compile(rb"\n[ \t]*(?:\(?[A-Pa-p][.):]|\(?[1-9][.)])[ \t]+\S")
 
-_CLASSES: Final[tuple[tuple[str, bytes], ...]] = (
-    ("digits", b"0123456789"),
-    ("capitals", bytes(range(65, 91))),
-    ("letters", bytes(range(65, 91)) + bytes(range(97, 123)) + bytes(range(128, 256))),
-    ("lines", b"\n"),
-    ("commas", b","),
-    ("stops", b".!"),
-    ("questions", b"?"),
-    ("clauses", b";:"),
-    ("quotes", b"\"'`"),
-    ("brackets", b"()"),
-    ("braces", b"[]{}"),
-    ("operators", b"=+*/^<>|~&%"),
-    ("latex", b"\\$"),
-    ("blanks", b"_"),
-    ("foreign", bytes(range(128, 256))),
-    ("spaces", b" \t"),
-)
-_CLASS_OF: Final = np.zeros((256, len(_CLASSES)), np.float32)
-for _column, (_, _members) in enumerate(_CLASSES):
-    _CLASS_OF[list(_members), _column] = 1.0
-_CLASS: Final = {name: column for column, (name, _) in enumerate(_CLASSES)}
+# Signs of code in a free text of several lines, and what is counted of it.
+_CODE_SIGNS: Final = (b"```", b"def ", b";\n", b"{\n")
+_LITERAL: Final = re.compile(rb"'[^'\n]*'|\"[^\"\n]*\"")
+_CALL: Final = re.compile(rb"\.\w+\(")
+_ARITHMETIC: Final = b"+-*/%<>"
 
 _WORDS: Final[dict[str, str]] = {
     "negation": "not no never except cannot without neither nor false incorrect least isnt doesnt dont none "
@@ -96,7 +72,6 @@ for _column, _text in enumerate(_WORDS.values()):
     for _word in _text.split():
         LEXICON_OF[_word.encode()] = (*LEXICON_OF.get(_word.encode(), ()), _column)
 
-_COUNTED: Final = ("lines", "commas", "stops", "questions", "brackets", "braces", "operators", "latex")
 _LOGGED: Final = (
     "length",
     "tokens",
@@ -108,7 +83,6 @@ _LOGGED: Final = (
     "distinct_numbers",
     "longest_number",
     "stem_sentence_length",
-    *(f"{name}_count" for name in _COUNTED),
     *(f"{name}_words" for name in LEXICONS),
 )
 NAMES: Final[tuple[str, ...]] = (
@@ -120,17 +94,12 @@ NAMES: Final[tuple[str, ...]] = (
     "word_length",
     "word_variety",
     "sentence_length",
-    "rarity",
-    "unknown_share",
-    *(f"{name}_share" for name, _ in _CLASSES if name not in ("lines", "letters", "spaces")),
-    *(f"{name}_word_share" for name in LEXICONS),
+    "code_work",
 )
 """The dense features. Those of `_LOGGED` are log(1 + count). Of a question with answer options, the stem is what comes
-before them; `distinct_numbers` and `longest_number` (its digits) are counted in such stems only."""
+before them; `distinct_numbers` and `longest_number` (its digits) are counted in such stems only, `code_work` without
+options only."""
 
-_SHARES: Final = tuple(_CLASS[name] for name, _ in _CLASSES if name not in ("lines", "letters", "spaces"))
-_COUNTS: Final = tuple(_CLASS[name] for name in _COUNTED)
-_LETTERS, _STOPS, _QUESTIONS = _CLASS["letters"], _CLASS["stops"], _CLASS["questions"]
 _FEW: Final = 2
 
 
@@ -161,23 +130,22 @@ def bigram_buckets(rows: Indices) -> Indices:
     return (rows[:-1] * 40503 + rows[1:] * 30011) & (BIGRAM_BUCKETS - 1)
 
 
-def character_buckets(raw: bytes) -> list[Indices]:
-    """For each length of `RUNS`, a bucket for every run of so many bytes, letters folded and digits written 0.
+def code_work(raw: bytes) -> float:
+    """How much there is to run through in code: 0 in a text without code.
 
-    The bytes are read as overlapping 64-bit words. Multiplying by a constant that ends in zero bytes drops the bytes
-    beyond the run, so hashing costs two operations on the whole text.
+    The sum of log(1 + count) over assignments, loops, method calls, bytes of literals, brackets and arithmetic
+    signs. No weight is fitted: more of anything is more to keep in mind.
     """
-    kept = raw.translate(_FOLD_KEEPING_SIGNS) + bytes(8)
-    windows: npt.NDArray[np.uint64] = np.ndarray((len(raw),), "<u8", kept, strides=(1,))
-    return [
-        ((windows[: len(raw) - size + 1] * mix) >> _SHIFT).view(np.intp)
-        for size, mix in zip(RUNS, _MIXES, strict=True)
-        if len(raw) >= size
-    ]
-
-
-_MIXES: Final = tuple(np.uint64((0x9E3779B97F4A7C15 << (64 - 8 * size)) & (2**64 - 1)) for size in RUNS)
-_SHIFT: Final = np.uint64(64 - 17)
+    if not any(sign in raw for sign in _CODE_SIGNS):
+        return 0.0
+    return math.log(
+        (1 + raw.count(b" = "))
+        * (1 + raw.count(b"for ") + raw.count(b"while "))
+        * (1 + len(_CALL.findall(raw)))
+        * (1 + sum(map(len, _LITERAL.findall(raw))))
+        * (1 + raw.count(b"["))
+        * (1 + len(raw) - len(raw.translate(None, _ARITHMETIC)))
+    )
 
 
 def _spread(sizes: list[int]) -> float:
@@ -186,37 +154,36 @@ def _spread(sizes: list[int]) -> float:
     return math.sqrt(max(0.0, sum(size * size for size in sizes) / len(sizes) - mean * mean)) / mean
 
 
-def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_sums: Floats, unknown: int) -> Floats:
+def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, lexicons: list[float]) -> Floats:
     """The dense features, in the order of `NAMES`.
 
-    `plain` and `words` are what `folded` and `tokens` made of `raw`, `distinct` the number of different words.
-    `word_sums` is the sum over the words of their lexicon columns (`LEXICONS`) and then of their rarity; `unknown`
-    counts the words outside the vocabulary.
+    `plain` and `words` are what `folded` and `tokens` made of `raw`, `distinct` the number of different words,
+    `lexicons` how many of them are in each of `LEXICONS`.
     """
     size, count = max(1, len(raw)), max(1, len(words))
-    classes = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32) @ _CLASS_OF
     numbers = plain.count(b" 0") + plain.startswith(b"0")
+    letters = len(plain) - plain.count(b" ") - plain.count(b"0")
     stem, options, option_length, option_digits, stem_numbers = size, 0, 0.0, 0.0, numbers
-    option_spread, option_repeats, distinct_numbers, longest_number = 0.0, 0.0, 0, 0
+    option_spread, option_repeats, distinct_numbers, longest_number, code = 0.0, 0.0, 0, 0, 0.0
     if b"\n" in raw:
         marks = [match.start() for match in _OPTION.finditer(raw)]
         if len(marks) >= _FEW:
             stem, options = max(1, marks[0]), len(marks)
             option_length = (size - stem) / options
-            option_digits = plain.count(b"0", stem) / max(1, size - stem)
-            stem_numbers = plain.count(b" 0", 0, stem) + plain.startswith(b"0")
+            answers = plain[stem:]
+            option_digits = answers.count(b"0") / max(1, size - stem)
             option_spread = _spread([after - before for before, after in pairwise((*marks, size))])
-            answers = plain[stem:].split()
-            option_repeats = 1.0 - len(set(answers)) / max(1, len(answers))
+            told = answers.split()
+            option_repeats = 1.0 - len(set(told)) / max(1, len(told))
+            stem_numbers = plain.count(b" 0", 0, stem) + plain.startswith(b"0")
             if stem_numbers:
                 found = set(raw[:stem].translate(_DIGITS).split())
                 distinct_numbers, longest_number = len(found), max(map(len, found), default=0)
+        else:
+            code = code_work(raw)
     sentences = 1 + raw.count(b". ", 0, stem) + raw.count(b"? ", 0, stem)
-    sums = word_sums.tolist()
-    by_class = classes.tolist()
-    scale, part = 1.0 / count, 1.0 / size
     dense = np.array(
-        [
+        (
             size,
             count,
             stem,
@@ -227,20 +194,16 @@ def structure(raw: bytes, plain: bytes, words: list[bytes], distinct: int, word_
             distinct_numbers,
             longest_number,
             stem / sentences,
-            *[by_class[column] for column in _COUNTS],
-            *sums[:-1],
+            *lexicons,
             option_digits,
             option_spread,
             option_repeats,
-            numbers * scale,
-            by_class[_LETTERS] * scale,
-            distinct * scale,
-            count / (1.0 + by_class[_STOPS] + by_class[_QUESTIONS]),
-            sums[-1] * scale,
-            unknown * scale,
-            *[by_class[column] * part for column in _SHARES],
-            *[value * scale for value in sums[:-1]],
-        ],
+            numbers / count,
+            letters / count,
+            distinct / count,
+            count / (1.0 + raw.count(b".") + raw.count(b"!") + raw.count(b"?")),
+            code,
+        ),
         np.float32,
     )
     counts = dense[: len(_LOGGED)]

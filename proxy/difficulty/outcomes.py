@@ -99,7 +99,7 @@ def _read(path: Path) -> OutcomeSet:
 
 
 def pairs(outcomes: OutcomeSet) -> npt.NDArray[np.intp]:
-    """(P, 2) columns of strong and weak model: pairs someone would route between.
+    """(P, 2) columns of strong and weak model: the broad field of pairs someone would route between.
 
     The strong one is among the best fifth of the set, the weak one a mid-field model (below the best 30 %, above
     the last 15 %), and they lie 0.12 to 0.55 apart. A set of two models has its one pair.
@@ -116,6 +116,25 @@ def pairs(outcomes: OutcomeSet) -> npt.NDArray[np.intp]:
         if rank[strong] < max(2, 0.2 * count)
         and 0.3 * count <= rank[weak] <= 0.85 * count
         and 0.12 <= means[strong] - means[weak] <= 0.55
+    ]
+    return np.array(found, np.intp).reshape(-1, 2)
+
+
+def flagships(outcomes: OutcomeSet) -> npt.NDArray[np.intp]:
+    """(P, 2) columns of strong and weak model: the best there is, against what one would try first to save money.
+
+    The strong one is among the best two of the set; the weak one's mean grade is half to nine tenths of the strong
+    one's: a model that answers fewer serves nobody, and one that answers more leaves nothing to route for.
+    """
+    means = np.nanmean(outcomes.quality, axis=0)
+    best = np.argsort(-means, kind="stable")
+    if len(best) == 2:
+        return best[None, :].astype(np.intp)
+    found = [
+        (strong, weak)
+        for strong in best[:2]
+        for weak in best
+        if weak != strong and 0.5 * means[strong] <= means[weak] <= 0.9 * means[strong]
     ]
     return np.array(found, np.intp).reshape(-1, 2)
 

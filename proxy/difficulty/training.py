@@ -1,4 +1,4 @@
-"""Remakes the artefact from a folder of outcomes: targets, linear n-grams, small trees, calibration.
+"""Remakes the artefact from a folder of outcomes: targets, linear words, small trees, calibration.
 
 Needs the extra `train` (SciPy, LightGBM); serving imports none of this. Deterministic: one thread,
 fixed seeds, and weights rounded to the artefact's small types.
@@ -17,62 +17,70 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sparse  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from proxy.difficulty import features
+from proxy.difficulty import features, vectors
 from proxy.difficulty.artefact import Model
-from proxy.difficulty.outcomes import OutcomeSet, gains, pairs
-from proxy.difficulty.scoring import CUT, FORMATS, TABLE_OF_FORMAT, TextScorer, trusted
+from proxy.difficulty.outcomes import OutcomeSet, flagships, gains, pairs
+from proxy.difficulty.scoring import CUT, FORMATS, OPEN, TABLE_OF_FORMAT, TextScorer, trusted
 
 Floats = npt.NDArray[np.float64]
 
 MIN_PROMPTS: Final = 2
 """A word enters the vocabulary when at least so many prompts use it."""
 MIN_GROUP: Final = 50
-"""A group with fewer prompts says nothing about which features carry over."""
+"""Fewer prompts of a format do not say where its mean lies."""
 MIN_FORMAT: Final = 600
 """A format with fewer prompts has no weights of its own; what carries over is used alone."""
 RIDGE: Final = 20.0
 MIN_DEVIATION: Final = 1e-3
 STEPS: Final = 25
 """Conjugate-gradient steps; stopping early is part of the regularisation."""
-TREES: Final = 100
+MEANING_RIDGE: Final = 1000.0
+TREES: Final = 64
 FOLDS: Final = 3
 LADDER_STEPS: Final = 65
 
 MOST_GROUP: Final = 150
 """A larger group weighs no more than so many prompts: six hundred fillings of one template are not as many votes."""
 
-# Weights of the five components, each scaled to unit deviation: n-grams that predict failure in all sets, n-grams and
-# trees that predict the gain within the format, dense features that point the same way in all groups, and how much
-# there is to work through. A wide plateau: halving or doubling any of them moves no protocol by more than 0.01.
+# Weights of the five components, each scaled to unit deviation: words that predict failure in all sets, words and
+# trees that predict the gain within the format, what words mean, and how much there is to work through.
+# A wide plateau: halving or doubling any of them moves no protocol by more than 0.01.
 Blend = tuple[float, float, float, float, float]
 BLEND: Final[dict[str, Blend]] = {
     "few_options": (1.0, 2.0, 4.0, 0.0, 0.5),
     "many_options": (1.0, 2.0, 4.0, 0.0, 0.5),
     "worked": (1.0, 1.0, 0.0, 0.0, 2.8),
-    "open": (1.0, 1.0, 0.0, 0.0, 0.0),
+    "open": (1.0, 0.0, 0.0, 1.0, 0.0),
+    "code": (1.0, 1.0, 0.0, 0.0, 4.0),
 }
-UNKNOWN_OPTIONS: Final[Blend] = (1.0, 0.0, 0.0, 1.0, 0.5)
+UNKNOWN_OPTIONS: Final[Blend] = (1.0, 0.0, 0.0, 0.0, 1.0)
 """Options of a kind with too few prompts to learn the gain from: what carries over speaks alone."""
-EXTENT: Final[dict[bool, dict[str, float]]] = {
-    False: {"stem_length": 1.0, "stem_numbers": 1.0, "stem_sentence_length": 1.0},
-    True: {"stem_length": 1.0},
+EXTENT: Final[dict[str, tuple[str, ...]]] = {
+    "few_options": ("stem_length",),
+    "many_options": ("stem_length",),
+    "worked": ("stem_length", "stem_numbers", "stem_sentence_length"),
+    "open": (),
+    "code": ("code_work",),
 }
-"""How much there is to work through, without and with answer options; shares of standardised features."""
-OFFSET: Final = (0.0, 0.0, 0.3, -0.3)
+"""How much there is to work through: standardised features that count alike."""
+CODE_WORK: Final = (7.0, 1.8)
+"""Mean and deviation of `code_work` in a page of code. Set by hand, as few prompts hold any."""
+OFFSET: Final = (0.0, 0.0, 0.3, -0.3, 0.3)
 """Where each format's mean lies, in deviations: quantities, formulas and code are harder than talk."""
 
 PRIOR: Final = {
-    "reasoning_words": 0.35,
-    "mathematics_words": 0.3,
-    "code_words": 0.25,
-    "condition_words": 0.15,
-    "person_words": -0.1,
-    "definition_words": -0.15,
-    "creative_words": -0.2,
-    "simple_words": -0.25,
+    "reasoning_words": 0.7,
+    "mathematics_words": 0.6,
+    "code_words": 0.5,
+    "condition_words": 0.3,
+    "person_words": -0.2,
+    "definition_words": -0.3,
+    "creative_words": -0.4,
+    "simple_words": -0.5,
 }
 """Set by hand for free text, not fitted: the outcome sets hold 200 open prompts, too few to learn from what everyone
-knows. It moves no set's figure by more than its noise, and puts everyday requests in a sensible order."""
+knows. It moves no set's figure by more than its noise, and puts everyday requests in a sensible order. Problems and
+code, which have other parts to go by, get half of it."""
 
 
 def standardised(values: Floats) -> Floats:
@@ -84,22 +92,25 @@ def standardised(values: Floats) -> Floats:
 def targets(outcomes: OutcomeSet) -> tuple[Floats, Floats]:
     """Per prompt and standardised within the set: the strong model's mean gain, and how many weak models fail.
 
-    Each pair's gain is scaled to its own mean, so that no pair counts for more.
+    The gain is that over the field of pairs and that over the flagships, in equal parts. Each pair's gain is scaled
+    to its own mean, so that no pair counts for more.
     """
-    chosen = pairs(outcomes)
-    gain = gains(outcomes, chosen)
-    mean_gain = (gain / gain.mean(axis=0)).mean(axis=1)
-    failures = 1 - outcomes.filled()[:, np.unique(chosen[:, 1])].mean(axis=1)
-    return standardised(mean_gain), standardised(failures)
+    field = pairs(outcomes)
+    both = np.zeros(len(outcomes.prompts))
+    for chosen in (field, flagships(outcomes)):
+        gain = gains(outcomes, chosen)
+        gain = gain[:, gain.mean(axis=0) > 0]
+        if gain.shape[1]:
+            both += standardised((gain / gain.mean(axis=0)).mean(axis=1))
+    failures = 1 - outcomes.filled()[:, np.unique(field[:, 1])].mean(axis=1)
+    return standardised(both), standardised(failures)
 
 
-def _vocabulary(prompts: Sequence[str]) -> tuple[list[bytes], npt.NDArray[np.float16]]:
+def _vocabulary(prompts: Sequence[str]) -> list[bytes]:
     seen: Counter[bytes] = Counter()
     for prompt in prompts:
         seen.update(set(features.tokens(features.folded(features.encode(prompt)))))
-    words = sorted(word for word, count in seen.items() if count >= MIN_PROMPTS)
-    counts = np.array([0, *(seen[word] for word in words)], np.float64)
-    return words, np.log((len(prompts) + 1) / (counts + 1)).astype(np.float16)
+    return sorted(word for word, count in seen.items() if count >= MIN_PROMPTS)
 
 
 def _sparse(rows: list[npt.NDArray[np.intp]], width: int) -> Any:
@@ -125,19 +136,18 @@ def _rarity(block: Any) -> Floats:
     return result
 
 
-def _blank(words: list[bytes], rarity: npt.NDArray[np.float16]) -> Model:
+def _blank(words: list[bytes]) -> Model:
     width = len(features.NAMES)
     return Model(
         words=np.frombuffer(b"\n".join(words), np.uint8),
-        rarity=rarity,
         word_weight=np.zeros((3, len(words) + 1), np.float16),
+        meaning=np.zeros(len(words) + 1, np.float16),
         bigram_weight=np.zeros((3, features.BIGRAM_BUCKETS), np.int16),
-        character_weight=np.zeros((3, len(features.RUNS), features.CHARACTER_BUCKETS), np.int16),
-        scales=np.ones((3, 1 + len(features.RUNS)), np.float32),
+        scales=np.ones(3, np.float32),
         dense_centre=np.stack([np.zeros(width, np.float32), np.ones(width, np.float32)]),
-        dense_weight=np.zeros((4, width), np.float32),
-        unit=np.ones(4, np.float32),
-        constant=np.zeros(4, np.float32),
+        dense_weight=np.zeros((len(FORMATS), width), np.float32),
+        unit=np.ones(len(FORMATS), np.float32),
+        constant=np.zeros(len(FORMATS), np.float32),
         tree_feature=np.zeros((2, TREES, 8), np.uint8),
         tree_threshold=np.full((2, TREES, 8), np.inf, np.float32),
         tree_outcome=np.zeros((2, TREES, 8), np.float16),
@@ -168,7 +178,7 @@ def _ridge(rows: Any, wanted: Floats, weight: Floats) -> Floats:
 def _grow(dense: npt.NDArray[np.float32], wanted: Floats, weight: Floats) -> lightgbm.Booster:
     parameters = {
         "objective": "regression",
-        "learning_rate": 0.045,
+        "learning_rate": 0.07,
         "num_leaves": 8,
         "max_depth": 3,
         "min_data_in_leaf": max(10, len(wanted) // 100),
@@ -207,24 +217,6 @@ def _flat(booster: lightgbm.Booster) -> tuple[npt.NDArray[Any], npt.NDArray[Any]
     return feature, threshold, outcome
 
 
-def _carried_over(dense: Floats, failures: Floats, group: npt.NDArray[np.intp]) -> Floats:
-    """Weights of the dense features that point the same way in all groups of all sets.
-
-    A feature's weight is its mean correlation with failure within a group, over the groups; it is dropped unless
-    that mean is two standard errors from zero. Fitting jointly did worse on every set left out.
-    """
-    found = []
-    for member in range(int(group.max()) + 1):
-        rows = group == member
-        if np.count_nonzero(rows) >= MIN_GROUP:
-            values = np.clip(standardised(dense[rows]), -CUT, CUT)
-            found.append((values * standardised(failures[rows])[:, None]).mean(axis=0))
-    correlation = np.array(found)
-    error = correlation.std(axis=0) / np.sqrt(len(correlation)) + 0.01
-    mean: Floats = correlation.mean(axis=0)
-    return np.where(np.abs(mean / error) > 2, mean, 0.0)
-
-
 @dataclass(slots=True)
 class _Data:
     ngrams: Any
@@ -234,9 +226,13 @@ class _Data:
     table: npt.NDArray[np.intp]
     kind: npt.NDArray[np.intp]
     words: Floats
+    vectors: Floats
+    """(V+1, D): of each word of the vocabulary, zero where there is none."""
+    meaning: Floats
+    """(n, D): sum of the prompt's vectors over the root of its words."""
     gain: Floats
     failures: Floats
-    group: npt.NDArray[np.intp]
+    source: npt.NDArray[np.intp]
     weight: Floats
 
 
@@ -247,6 +243,25 @@ class _Parts:
     shared: list[Floats]
     own: list[Floats | None]
     trees: list[lightgbm.Booster | None]
+    meaning: Floats
+
+
+def _meaning(data: _Data, rows: npt.NDArray[np.bool_]) -> Floats:
+    """Weight of one occurrence of each word, from its vector: a ridge of failure on what a prompt's words mean.
+
+    Sixteen numbers a word instead of a weight of its own, so a word that no outcome set has used is judged by those
+    it is like.
+    """
+    unit = data.meaning[rows].std()
+    values = data.meaning[rows] / unit
+    for member in range(int(data.source.max()) + 1):
+        of_set = data.source[rows] == member
+        if of_set.any():
+            values[of_set] -= values[of_set].mean(axis=0)
+    weighed = values * data.weight[rows][:, None]
+    square = weighed.T @ values + MEANING_RIDGE * np.eye(values.shape[1])
+    result: Floats = data.vectors @ np.linalg.solve(square, weighed.T @ data.failures[rows]) / unit
+    return result
 
 
 def _fit(data: _Data, rows: npt.NDArray[np.bool_]) -> _Parts:
@@ -262,12 +277,12 @@ def _fit(data: _Data, rows: npt.NDArray[np.bool_]) -> _Parts:
         trees.append(_grow(data.dense[members], data.gain[members], data.weight[members]) if table < 2 else None)
     common = _ridge(data.ngrams[rows], data.failures[rows], data.weight[rows])
     rare = data.rarity * _ridge(data.rare[rows], data.failures[rows], data.weight[rows])
-    return _Parts([common, common, rare], own, trees)
+    return _Parts([common, common, rare], own, trees, _meaning(data, rows))
 
 
 def _predict(data: _Data, parts: _Parts, rows: npt.NDArray[np.bool_]) -> Floats:
-    """(n, 3) for `rows`: shared n-grams, the format's n-grams, the format's trees."""
-    out = np.zeros((len(rows), 3))
+    """(n, 4) for `rows`: shared words, the format's words, the format's trees, meaning."""
+    out = np.zeros((len(rows), 4))
     for table, (shared, own, trees) in enumerate(zip(parts.shared, parts.own, parts.trees, strict=True)):
         members = rows & (data.table == table)
         trust = trusted(data.words[members]) if table == 2 else 1.0
@@ -276,30 +291,40 @@ def _predict(data: _Data, parts: _Parts, rows: npt.NDArray[np.bool_]) -> Floats:
             out[members, 1] = trust * (data.ngrams[members] @ own)
         if trees is not None and members.any():
             out[members, 2] = trees.predict(data.dense[members], num_threads=1)
+        if table == 2:
+            out[members, 3] = trust * (data.ngrams[members][:, : len(parts.meaning)] @ parts.meaning)
     return out[rows]
 
 
 def train(sets: Sequence[OutcomeSet]) -> Model:
     """Fit the whole scorer on `sets`. The same sets give the same model, to the byte."""
     prompts = [prompt for outcomes in sets for prompt in outcomes.prompts]
-    words, rarity = _vocabulary(prompts)
-    blank = _blank(words, rarity)
-    data = _gather(sets, prompts, words, blank)
+    meanings = vectors.load()
+    words = _vocabulary(prompts)
+    blank = _blank(words)
+    data = _gather(sets, prompts, words, meanings, blank)
     everyone = np.ones(len(prompts), np.bool_)
     parts = _fit(data, everyone)
     # Deviations are taken on prompts not fitted to: a memorised prompt would make its component look strong.
-    unseen = np.zeros((len(prompts), 3))
+    unseen = np.zeros((len(prompts), 4))
     fold = np.random.default_rng(0).integers(0, FOLDS, len(prompts))
     for held in range(FOLDS):
         away = fold == held
         unseen[away] = _predict(data, _fit(data, ~away), away)
     centre = np.average(data.dense, axis=0, weights=data.weight)
     spread = 1 / (np.sqrt(np.average((data.dense - centre) ** 2, axis=0, weights=data.weight)) + 1e-6)
+    work = features.NAMES.index("code_work")
+    centre[work], spread[work] = CODE_WORK[0], 1 / CODE_WORK[1]
     dense = np.clip((data.dense - centre) * spread, -CUT, CUT)
-    carried = _carried_over(data.dense.astype(np.float64), data.failures, data.group)
+    dense[data.kind != FORMATS.index("code"), work] = 0.0
 
-    word_weight, bigrams, runs, scales = [], [], [], []
-    dense_weight, constant, unit = np.zeros((4, len(carried))), np.zeros(4), np.ones(4)
+    word_weight, bigrams, scales = [], [], []
+    meaning = np.zeros(len(words) + 1)
+    dense_weight, constant, unit = (
+        np.zeros((len(FORMATS), dense.shape[1])),
+        np.zeros(len(FORMATS)),
+        np.ones(len(FORMATS)),
+    )
     tree_feature, tree_threshold = blank.tree_feature.copy(), blank.tree_threshold.copy()
     tree_outcome = np.zeros((2, TREES, 8))
     raw = np.zeros(len(prompts))
@@ -309,49 +334,48 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         if not peers.any():
             peers = everyone
         unknown = table < 2 and parts.own[table] is None
-        shared, own, shape, steady, long = UNKNOWN_OPTIONS if unknown else BLEND[name]
-        deviation = unseen[peers].std(axis=0)
+        *shares, long = UNKNOWN_OPTIONS if unknown else BLEND[name]
+        typical = members if np.count_nonzero(members) >= MIN_GROUP else peers
+        # What words mean differs more in open talk than among problems; the other parts are scaled by all of a table.
+        widths = [*unseen[peers, :3].std(axis=0).tolist(), float(unseen[typical, 3].std())]
         # A component with no weights of its own in this format says nothing here.
-        by_shared, by_own, by_trees = (
-            share / width if width > MIN_DEVIATION else 0.0
-            for share, width in zip((shared, own, shape), deviation.tolist(), strict=True)
+        by = np.array(
+            [share / width if width > MIN_DEVIATION else 0.0 for share, width in zip(shares, widths, strict=True)]
         )
-        dense_weight[kind] = steady / ((dense[peers] @ carried).std() + 1e-9) * carried
         if table == 2:
             for feature, share in PRIOR.items():
-                dense_weight[kind, features.NAMES.index(feature)] += share
-        extent = np.zeros(len(carried))
-        for feature, share in EXTENT[table < 2].items():
-            extent[features.NAMES.index(feature)] = share
-        dense_weight[kind] += long / ((dense[peers] @ extent).std() + 1e-9) * extent
-        total = unseen @ np.array([by_shared, by_own, by_trees]) + dense @ dense_weight[kind]
-        typical = members if np.count_nonzero(members) >= MIN_GROUP else peers
+                dense_weight[kind, features.NAMES.index(feature)] += share if kind == OPEN else share / 2
+        if EXTENT[name]:
+            extent = np.isin(features.NAMES, EXTENT[name]).astype(np.float64)
+            # `code_work` is in deviations already.
+            width = 1.0 if name == "code" else (dense[peers] @ extent).std() + 1e-9
+            dense_weight[kind] += long / width * extent
+        total = unseen @ by + dense @ dense_weight[kind]
         # Every format gets the same spread; otherwise the one with the surest components alone reaches the outer bands.
         unit[kind] = 1 / max(MIN_DEVIATION, total[typical].std())
         dense_weight[kind] *= unit[kind]
         constant[kind] = OFFSET[kind] - unit[kind] * total[typical].mean()
         raw[members] = unit[kind] * total[members] + constant[kind]
-        if kind == table:  # the last format shares the tables of the one before
+        if kind == OPEN:
+            meaning = by[3] * parts.meaning
+        if kind == table:  # the formats after it share its tables
             mine = parts.own[table]
-            weights = by_shared * parts.shared[table] + (0.0 if mine is None else by_own * mine)
-            lengths = [len(words) + 1, features.BIGRAM_BUCKETS, *[features.CHARACTER_BUCKETS] * len(features.RUNS)]
-            ends = np.cumsum(lengths)[:-1]
-            unigram, *hashed = np.split(weights, ends)
-            rounded = [_rounded(weight) for weight in hashed]
+            weights = by[0] * parts.shared[table] + (0.0 if mine is None else by[1] * mine)
+            unigram, pair = np.split(weights, [len(words) + 1])
+            rounded, step = _rounded(pair)
             word_weight.append(unigram.astype(np.float16))
-            bigrams.append(rounded[0][0])
-            runs.append(np.stack([table for table, _ in rounded[1:]]))
-            scales.append([unit for _, unit in rounded])
+            bigrams.append(rounded)
+            scales.append(step)
             if (grown := parts.trees[table]) is not None:
                 tree_feature[table], tree_threshold[table], outcome = _flat(grown)
-                tree_outcome[table] = by_trees * outcome
+                tree_outcome[table] = by[2] * outcome
     by_score = np.argsort(raw, kind="stable")
     mass = np.cumsum(data.weight[by_score]) / data.weight.sum()
     return replace(
         blank,
         word_weight=np.stack(word_weight),
+        meaning=meaning.astype(np.float16),
         bigram_weight=np.stack(bigrams),
-        character_weight=np.stack(runs),
         scales=np.array(scales, np.float32),
         dense_centre=np.stack([centre, spread]).astype(np.float32),
         dense_weight=dense_weight.astype(np.float32),
@@ -372,32 +396,32 @@ def _weights(outcomes: OutcomeSet) -> Floats:
     return result
 
 
-def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[bytes], blank: Model) -> _Data:
+def _gather(
+    sets: Sequence[OutcomeSet],
+    prompts: Sequence[str],
+    words: list[bytes],
+    meanings: vectors.Vectors,
+    blank: Model,
+) -> _Data:
     row_of = {word: row for row, word in enumerate(words, 1)}
     scorer = TextScorer(blank)
     unigrams, bigrams, dense, kind = [], [], [], []
-    runs: list[list[npt.NDArray[np.intp]]] = [[] for _ in features.RUNS]
     for prompt in prompts:
-        raw = features.encode(prompt)
-        tokens = features.tokens(features.folded(raw))
+        tokens = features.tokens(features.folded(features.encode(prompt)))
         rows = np.fromiter(map(row_of.get, tokens, repeat(0)), np.intp, len(tokens))
         unigrams.append(rows)
         bigrams.append(features.bigram_buckets(rows))
-        buckets = features.character_buckets(raw)
-        for index, found in enumerate(runs):
-            found.append(buckets[index] if index < len(buckets) else np.zeros(0, np.intp))
         reading = scorer.read(prompt)
         dense.append(reading.dense)
         kind.append(reading.format)
-    blocks = [
-        _sparse(unigrams, len(words) + 1),
-        _sparse(bigrams, features.BIGRAM_BUCKETS),
-        *(_sparse(found, features.CHARACTER_BUCKETS) for found in runs),
-    ]
+    blocks = [_sparse(unigrams, len(words) + 1), _sparse(bigrams, features.BIGRAM_BUCKETS)]
     ngrams = sparse.hstack(blocks, format="csr")
     rarity = np.concatenate([_rarity(block) for block in blocks])
+    of_word = np.zeros((len(words) + 1, vectors.DIMENSIONS))
+    for word, vector in zip(meanings.words, meanings.values, strict=True):
+        if row := row_of.get(word):
+            of_word[row] = vector
     both = [targets(outcomes) for outcomes in sets]
-    names = [f"{outcomes.name}/{group}" for outcomes in sets for group in outcomes.groups]
     weight = np.concatenate([_weights(outcomes) for outcomes in sets])
     kinds = np.array(kind, np.intp)
     return _Data(
@@ -408,9 +432,11 @@ def _gather(sets: Sequence[OutcomeSet], prompts: Sequence[str], words: list[byte
         table=np.array(TABLE_OF_FORMAT, np.intp)[kinds],
         kind=kinds,
         words=np.array([len(row) for row in unigrams], np.float64),
+        vectors=of_word,
+        meaning=blocks[0] @ of_word,
         gain=np.concatenate([gain for gain, _ in both]),
         failures=np.concatenate([failures for _, failures in both]),
-        group=np.unique(names, return_inverse=True)[1],
+        source=np.repeat(np.arange(len(sets)), [len(outcomes.prompts) for outcomes in sets]),
         weight=weight / weight.mean(),
     )
 

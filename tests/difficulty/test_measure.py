@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxy.difficulty import artefact, evaluation, measure, outcomes
+from proxy.difficulty import artefact, evaluation, measure, outcomes, vectors
 from proxy.difficulty.__main__ import main
 from tests.conftest import RECORDINGS, needs_recordings
 
@@ -94,6 +94,35 @@ def test_an_artefact_survives_writing_and_another_version_is_refused(
         artefact.load(broken)
 
 
+def test_flagships_are_the_best_two_against_what_one_would_try_first() -> None:
+    """Half to nine tenths of the strong one's mean grade: neither a twin nor a model that serves nobody."""
+    means = {"best": 0.90, "second": 0.80, "twin": 0.78, "cheap": 0.60, "small": 0.42, "tiny": 0.20}
+    quality = np.array([list(means.values())] * 4)
+    found = outcomes.flagships(
+        outcomes.OutcomeSet("s", ("1", "2", "3", "4"), ("g",) * 4, ("p",) * 4, tuple(means), quality)
+    )
+    names = list(means)
+    assert {(names[strong], names[weak]) for strong, weak in found} == {
+        ("best", "second"),
+        ("best", "twin"),
+        ("best", "cheap"),
+        ("second", "cheap"),
+        ("second", "small"),
+    }
+
+
+def test_the_vectors_hold_words_and_put_like_beside_like() -> None:
+    held = vectors.load()
+    assert held.values.shape == (vectors.WORDS, vectors.DIMENSIONS) == (len(held.words), vectors.DIMENSIONS)
+    row = {word: index for index, word in enumerate(held.words)}
+
+    def likeness(one: bytes, other: bytes) -> float:
+        a, b = held.values[row[one]], held.values[row[other]]
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert likeness(b"monday", b"tuesday") > 0.9 > 0.4 > likeness(b"monday", b"enzyme")
+
+
 @needs_recordings
 def test_the_report_beats_its_baselines_on_a_sample(capsys: pytest.CaptureFixture[str]) -> None:
     folder = RECORDINGS / "routing"
@@ -121,7 +150,7 @@ def test_training_remakes_the_committed_artefact_and_carries_over() -> None:
     for held in sets:
         scores = evaluation.scored_by(training.train([other for other in sets if other is not held]))(held.prompts)
         left_out.append(evaluation.figures(held, scores)[0])
-    assert np.mean(left_out) > 0.52
+    assert np.mean(left_out) > 0.535
 
 
 def test_each_protocol_holds_back_what_it_says() -> None:

@@ -69,6 +69,14 @@ def test_what_anyone_calls_harder_scores_higher(scorer: Scorer, easier: str, har
     assert scorer.assess(ask(easier)).difficulty < scorer.assess(ask(harder)).difficulty
 
 
+def test_more_to_run_through_in_code_is_harder(scorer: Scorer) -> None:
+    """Assignments, loops, calls and literals count, whatever the words around them; a fence alone is no code."""
+    short = "What does f(3) return?\n\n```python\ndef f(x):\n    return x + 1\n```"
+    assert scorer.assess(ask(short)).difficulty < scorer.assess(ask(bench.CODE)).difficulty
+    assert "code_work" in dict(scorer.assess(ask(bench.CODE)).features)
+    assert "code_work" not in dict(scorer.assess(ask("Say hello to the new colleagues,\nand be brief.")).features)
+
+
 def test_free_text_reaches_every_band(scorer: Scorer) -> None:
     texts = (
         "Summarize this email in two sentences.",
@@ -86,7 +94,7 @@ def test_odd_input_is_judged_within_five_milliseconds(scorer: Scorer, name: str)
     assert bench.timed(lambda fresh: scorer.assess(ask(fresh)), text, 5)[0] < 5_000 * slowness()
 
 
-@pytest.mark.parametrize("text", [bench.PROMPT, bench.QUESTION])
+@pytest.mark.parametrize("text", [bench.PROMPT, bench.QUESTION, bench.CODE])
 def test_saying_it_is_trivial_or_stuffing_keywords_moves_little(scorer: Scorer, text: str) -> None:
     plain = scorer.assess(ask(text)).difficulty
     assert scorer.assess(ask(TRIVIAL + text)).difficulty == pytest.approx(plain, abs=0.2)
@@ -123,16 +131,17 @@ def test_threads_share_a_scorer_and_kept_readings_change_nothing(scorer: Scorer)
 
 
 @pytest.mark.performance
-def test_a_prompt_of_600_bytes_takes_tens_of_microseconds(scorer: Scorer) -> None:
-    texts = [f"{number:05d} {bench.PROMPT}" for number in range(1_000)]
+@pytest.mark.parametrize("text", [bench.PROMPT, bench.QUESTION, bench.CODE], ids=["problem", "options", "code"])
+def test_a_prompt_of_600_bytes_takes_tens_of_microseconds(scorer: Scorer, text: str) -> None:
+    texts = [f"{number:05d} {text}" for number in range(1_000)]
     best_us = [float("inf")] * len(texts)
     # Of ten rounds the quickest of each text: an interruption by neighbours is not the scorer's fault, a text that
     # takes long every time is. It remembers far fewer texts than there are in a round.
     for _ in range(10):
         slow = slowness()
-        for number, text in enumerate(texts):
+        for number, fresh in enumerate(texts):
             began = time.thread_time_ns()
-            scorer.raw(text)
+            scorer.raw(fresh)
             best_us[number] = min(best_us[number], (time.thread_time_ns() - began) / 1_000 / slow)
     best_us.sort()
     # The promise is 60 and 150 on a quiet core; caches shared with busy neighbours cost half as much again.
