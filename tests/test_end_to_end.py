@@ -155,13 +155,44 @@ async def test_a_call_goes_to_the_first_of_the_ranking_and_survives_its_failure(
         assert secrets == []
 
 
-async def test_a_refresh_harms_no_call_and_brings_outcomes_back(home: Path, published: Path) -> None:
-    """While the warehouse is rebuilt and swapped, 200 calls a second all succeed; then the new one is in use.
+def kill_refresh_after(home: Path, done: str) -> None:
+    """SIGKILL it when it says that this table is made."""
+    command = [sys.executable, "-m", "warehouse.cli", "refresh", "--offline"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment(home), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    with process.stderr as told:
+        was_made = any(done in line for line in told)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (was_made, process.wait()) == (True, -signal.SIGKILL)
 
-    What the proxy saw is in the warehouse after that refresh: tokens, cost and times, and no prompt.
+
+def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path) -> None:
+    """SIGKILL amid ingestion: what was published stays whole and readable.
+
+    Killed amid publication it does so too: `tests/pipeline/test_publish.py`.
+    """
+    before = published.resolve()
+
+    kill_refresh_after(home, "core/openrouter_listings")
+
+    assert len(read(published, (Ranking,))[Ranking]) > 0
+    assert published.resolve() == before
+
+
+async def test_after_a_kill_a_refresh_harms_no_call_and_brings_outcomes_back(home: Path, published: Path) -> None:
+    """A half rebuilt warehouse is published by nobody and has not to be cleaned by hand: the next refresh succeeds.
+
+    While that one rebuilds and swaps, 200 calls a second all succeed; then the new one is in use. What the proxy saw is
+    in the warehouse after it: tokens, cost and times, and no prompt.
     """
     marker = "a prompt that must not be stored 7f3a"
     call = {"model": "auto", "messages": [{"role": "user", "content": marker}]}
+    last = published.resolve()
+    await asyncio.to_thread(kill_refresh_after, home, "entity/model_records")
+    assert published.resolve() == last
     async with serving(home) as (_, client, http):
         await client.chat.completions.create(**call)
         before = (await http.get("/v1/status")).json()["publication"]["id"]
@@ -216,37 +247,6 @@ async def test_a_local_server_is_listed_linked_ranked_at_no_cost_and_called(tmp_
     assert named.model == "llama3.1:8b-instruct-q4_K_M"
 
 
-@pytest.mark.parametrize("done", ["core/openrouter_listings", "entity/model_records"])
-def test_a_killed_refresh_leaves_the_last_publication(home: Path, published: Path, done: str) -> None:
-    """SIGKILL amid ingestion, or once the warehouse is half rebuilt: what was published stays whole and readable.
-
-    Killed amid publication it does so too: `tests/pipeline/test_publish.py`.
-    """
-    before = published.resolve()
-    command = [sys.executable, "-m", "warehouse.cli", "refresh", "--offline"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(home), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stderr is not None
-    with process.stderr as told:
-        was_there = any(done in line for line in told)
-        os.killpg(process.pid, signal.SIGKILL)
-
-    assert (was_there, process.wait()) == (True, -signal.SIGKILL)
-    assert len(read(published, (Ranking,))[Ranking]) > 0
-    assert published.resolve() == before
-
-
-def test_the_next_refresh_after_a_kill_succeeds(home: Path, published: Path) -> None:
-    """Nothing has to be cleaned by hand."""
-    before = published.resolve()
-
-    refreshed = run(home, "refresh", "--offline")
-
-    assert refreshed.returncode == 0, refreshed.stderr
-    assert published.resolve() != before
-
-
 def test_sql_is_read_only_and_helpful(home: Path) -> None:
     """Rows come back as CSV; writing and misspelling are refused with a way on."""
     csv = run(home, "sql", "SELECT profile, count(*) AS n FROM rankings GROUP BY ALL ORDER BY 1", "--format", "csv")
@@ -299,6 +299,12 @@ async def test_fifty_page_loads_a_second_harm_no_call(home: Path) -> None:
                 await answer.read()
                 return answer.status, answer.headers["x-orchestrator-attempts"], loop.time() - began
 
+        # What a twenty-fifth of it takes on this machine with nothing beside it.
+        began = loop.time()
+        for _ in range(seconds * 2):
+            await load()
+            await asyncio.gather(*(ask() for _ in range(4)))
+        alone_s = loop.time() - began
         began = loop.time()
         calls, loads = [], []
         for tick in range(seconds * 50):
@@ -317,6 +323,6 @@ async def test_fifty_page_loads_a_second_harm_no_call(home: Path) -> None:
     assert {(status, attempts) for status, attempts, _ in answered} == {(200, "1")}
     assert {status for statuses in loaded for status in statuses} == {200}
     assert len(parts) > 10
-    assert len(upstream.calls) == seconds * 200
-    # A machine that does nothing else keeps the rate; one that does may take longer, and still fails no call.
-    assert took_s < 12 * seconds
+    assert len(upstream.calls) == seconds * (200 + 8)
+    # A machine that cannot keep the rate takes longer, as long as for the same one by one, and still fails no call.
+    assert took_s < 3 * max(seconds, 25 * alone_s)
