@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.fake_upstream import FakeUpstream
 from tests.proxy import publication
@@ -22,6 +22,9 @@ from tests.proxy.web import market
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 """Path of the browser; None where there is none."""
 
+TODAY = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+"""When the market was published: one moment for all tests, for then it is made once."""
+
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -30,6 +33,11 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+
+# How long the browser takes on this machine is not what these tests are about.
+MOST_MS = 120_000
+expect.set_options(timeout=MOST_MS)
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Window:
 async def browser() -> AsyncIterator[Browser]:
     """Chromium without a window."""
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS), timeout=MOST_MS)
         try:
             yield chromium
         finally:
@@ -62,6 +70,7 @@ async def window(chromium: Browser, url: str, **options: Any) -> AsyncIterator[W
     await context.add_init_script(
         "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective, e.blockedURI))"
     )
+    context.set_default_timeout(MOST_MS)
     opened = Window(await context.new_page())
     page = opened.page
 
@@ -98,7 +107,7 @@ async def market_proxy(
     path = directory / "published" / "orchestrator.duckdb"
     path.parent.mkdir(parents=True)
     if published is None:
-        publication.write(path, market.rows(dt.datetime.now(dt.UTC).replace(tzinfo=None)))
+        publication.write(path, market.rows(TODAY))
     else:
         path.symlink_to(published.resolve())
     bases = dict.fromkeys(("openrouter", "workstation"), upstream.base_url)
