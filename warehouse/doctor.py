@@ -8,8 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ _LOCAL_SERVERS = {
     "lmstudio": "http://localhost:1234/v1",
 }
 _REACH_TIMEOUT_S = 2.0
+_ADDRESS = re.compile(r"https?://\S+: ")
+_LONGEST_PROBLEM = 160
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def _publication() -> Iterator[Finding]:
 
 
 def _source(name: str, loads: list[SourceLoad], now: dt.datetime) -> Finding:
-    problems = "; ".join(f"{load.payload}: {load.problem}" for load in loads if load.problem)
+    problems = _problems(loads)
     age = now - max(load.observed_at for load in loads)
     origins = ", ".join(sorted({load.origin for load in loads}))
     rows = sum(load.rows_loaded for load in loads)
@@ -136,6 +141,22 @@ def _source(name: str, loads: list[SourceLoad], now: dt.datetime) -> Finding:
     if problems:
         return Finding("note", f"{text} Newer data could not be used: {problems}")
     return Finding("note" if age > _STALE_AFTER else "ok", text)
+
+
+def _problems(loads: list[SourceLoad]) -> str:
+    """What was wrong and with which payloads, the same cause once: most often it is everyone's, such as no network."""
+    payloads: dict[str, list[str]] = {}
+    for load in loads:
+        if load.problem:
+            # Before its cause a problem names the payload's own address, which is what differs.
+            cause = _ADDRESS.sub("", " ".join(load.problem.split()), count=1)
+            payloads.setdefault(textwrap.shorten(cause, _LONGEST_PROBLEM, placeholder=" …"), []).append(load.payload)
+    return "; ".join(f"{cause} ({_few(names)})" for cause, names in payloads.items())
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _age(age: dt.timedelta) -> str:

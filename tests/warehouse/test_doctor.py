@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import anyio.to_thread
@@ -10,6 +11,7 @@ import pytest
 from tests.deployment import free_port
 from tests.fake_upstream import FakeUpstream
 from warehouse import doctor
+from warehouse.published import SourceLoad
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +25,25 @@ def said(monkeypatch: pytest.MonkeyPatch, place: Path, base_url: str, allowed: s
     monkeypatch.setenv("ORCHESTRATOR_DATA_DIR", str(place))
     (finding,) = (one for one in doctor.findings(20_000, 20_001, is_offline=True) if "cellar" in one.text)
     return f"{finding.level}: {finding.text}"
+
+
+def test_what_ails_many_payloads_is_said_once_and_short() -> None:
+    """Without a network each of them fails the same way, at an address of its own."""
+    seen = dt.datetime(2026, 8, 22)
+    loads = [
+        SourceLoad("arena", name, "cache", f"{name}.json", f"hash-{name}", seen, seen, 10, 0, problem, None)
+        for name, problem in (
+            *((f"page-{n}", f"https://arena.example/{n}.json: ConnectError: no route to host") for n in range(5)),
+            ("text", f"https://arena.example/text: status 500 {'x ' * 500}"),
+            ("whole", None),
+        )
+    ]
+
+    (told,) = [doctor._source("arena", loads, seen).text]
+
+    assert "Newer data could not be used: ConnectError: no route to host (page-0, page-1, page-2 and 2 more); " in told
+    assert told.endswith("x … (text)")
+    assert len(told) < 400
 
 
 @pytest.mark.integration
