@@ -44,7 +44,7 @@ _RHYTHMS: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
         "refresh_benchmarks",
         (
             *("core/lmsys_arena_ratings", "core/huggingface_benchmarks", "core/artificial_analysis_models"),
-            "core/hub_evaluations",
+            *("core/hub_evaluations", "core/lmsys_benchmarks", "core/alpaca_eval_results"),
             *("core/models_dev_models", "core/genai_prices_models", "core/litellm_prices_models"),
         ),
         "20 4 * * *",

@@ -16,6 +16,7 @@ import polars as pl
 from pipeline.entities import identity
 from pipeline.entities import vocabulary as words_of
 from pipeline.entities.linkage import Linkage
+from pipeline.entities.sizes import stated as stated_size
 from warehouse.published import TABLE_OF, Model, ModelAlias, ModelRecord
 
 SOURCE_ORDER = (
@@ -231,6 +232,8 @@ def _model_row(model_id: str, held: list[dict[str, Any]], today: dt.date) -> dic
     of_age = [[day for day in days if day <= today] for days in (stated[:1], listed, seen)]
     released = next((min(days) for days in of_age if days), None)
     kinds = [row["kind"] for row in held if row["kind"] not in (None, "batch", "alias", "expired")]
+    # Strangers' repositories may be of anything that carries the name.
+    size = stated_size([model_id, *(row["record_id"] for row in held if row["source"] != "huggingface")])
     return {
         "model_id": model_id,
         "name": _name_for_people(first),
@@ -239,8 +242,8 @@ def _model_row(model_id: str, held: list[dict[str, Any]], today: dt.date) -> dic
         or None,
         "version": known("version"),
         "kind": _kind(held, kinds),
-        "size_b": sizes[0] if sizes else (params[0] if params else None),
-        "active_size_b": known("active_b"),
+        "size_b": size.total_b if size else sizes[0] if sizes else (params[0] if params else None),
+        "active_size_b": (size.active_b if size.active_b < size.total_b else None) if size else known("active_b"),
         "released_on": released,
         "knowledge_cutoff": known("knowledge_cutoff"),
         "license": known("license"),

@@ -212,6 +212,8 @@ def offers(build: BuildDatabase, clock: Clock) -> Iterator[dg.MaterializeResult[
                     "huggingface_benchmarks",
                     "artificial_analysis_models",
                     "openrouter_listings",
+                    "lmsys_benchmarks",
+                    "alpaca_eval_results",
                 ),
             ],
             {"duckdb", "sql"},

@@ -26,8 +26,11 @@ UNKNOWN_EFFORT_SD = 12.0
 """Rating points by which an unknown effort blurs a rating: half the usual distance between a model's rated efforts."""
 
 
-ACCURACIES = ("mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench", "lcr", "tau2", "terminalbench")
-"""Shares of tasks solved, 0 to 1: kept as log odds, which do not flatten near the ends."""
+ACCURACIES = (
+    *("mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench", "lcr", "tau2", "terminalbench"),
+    *("mmlu@lmsys", "arena_hard", "alpaca_eval"),
+)
+"""Shares of tasks solved or comparisons won, 0 to 1: kept as log odds, which do not flatten near the ends."""
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ def generation(model_id: str) -> str | None:
 def released_on(names: Iterable[str], known: dt.date | None, guess: dt.date | None) -> dt.date | None:
     """The day a model came out: as it is known, unless its names carry a date of another season.
 
-    `known` is a stated day, `guess` what first sightings suggest. A date without a year is the last such day before
-    `guess`, or the first after the weights it was made from; a name without any leaves those weights' own day.
+    `known` is a stated day, `guess` what first sightings suggest. A date without a year is the first such day after the
+    weights it was made from, else the one nearest to `guess`; a name without any leaves those weights' own day.
     """
     spellings = sorted({name.lower() for name in names})
     dated = [day for name in spellings if (day := _whole_date(name)) is not None]
@@ -92,8 +92,8 @@ def released_on(names: Iterable[str], known: dt.date | None, guess: dt.date | No
         years = [dt.date(year, month, day_of_month) for year in range(_FIRST_YEAR, _LAST_YEAR)]
         if made_of is not None:
             return next(d for d in years if d >= made_of.released_on - dt.timedelta(days=14))
-        if guess is not None and years[0] <= guess:
-            return max(d for d in years if d <= guess)
+        if guess is not None:
+            return min(years, key=lambda day: abs(day - guess))
     return made_of.released_on if made_of is not None else guess
 
 

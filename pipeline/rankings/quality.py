@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.rankings import ladders
+from pipeline.rankings import capability, ladders
 from pipeline.rankings.configurations import UNKNOWN_EFFORT_SD, Rating, Rungs
 from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, Term, Vector, fit_sds
 
@@ -51,9 +51,16 @@ _BENCHMARKS = (
     "truthfulqa@v1",
     "gsm8k@v1",
     "math@v2",
+    "mt_bench",
+    "mmlu@lmsys",
+    "arena_hard",
+    "alpaca_eval",
     "rating@vision/overall",
     "rating@webdev/overall",
 )
+
+_IN_COMMON = tuple(name for name in _BENCHMARKS if not name.startswith("rating@"))
+"""Benchmarks whose common factor is a column of its own: votes of the Arena's visitors are another kind of evidence."""
 
 
 def _same(column: str) -> Factor:
@@ -76,11 +83,14 @@ TERMS: tuple[Term, ...] = (
     # Who is listed, priced and measured at all differs from who is not.
     *(_known(c) for c in ("released", "log_size", "log_price", "rating@webdev/overall", "average@v2")),
     *(_known(c) for c in ("log_index", "mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench")),
+    *(_known(c) for c in ("mt_bench", "mmlu@lmsys", "arena_hard", "alpaca_eval")),
     Term("date", (_linear("released"),), 60.0),
     Term("date curve", (_smooth("released", 0.5),), 30.0),
     Term("size", (_linear("log_size"),), 40.0),
     Term("size curve", (_smooth("log_size", 1.0),), 20.0),
     Term("size and date", (_smooth("log_size", 1.0), _smooth("released", 1.0)), 20.0),
+    Term("active size", (_linear("log_active_size"),), 20.0),
+    Term("active size and date", (_smooth("log_active_size", 1.0), _smooth("released", 1.0)), 20.0),
     Term("price", (_linear("log_price"),), 30.0),
     Term("price curve", (_smooth("log_price", 1.0),), 20.0),
     Term("price and date", (_smooth("log_price", 1.0), _smooth("released", 0.7)), 20.0),
@@ -105,6 +115,9 @@ TERMS: tuple[Term, ...] = (
     Term("effort", (_linear("effort"),), 5.0),
     Term("effort of the model", (_same("model"), _smooth("effort", 0.3)), 5.0),
     *(Term(name, (_linear(name),), 15.0) for name in _BENCHMARKS),
+    Term("common", (_linear("common"),), 60.0),
+    Term("common curve", (_smooth("common", 1.0),), 30.0),
+    Term("common and date", (_smooth("common", 1.0), _smooth("released", 1.0)), 20.0),
     Term("index curve", (_smooth("log_index", 0.5),), 30.0),
     Term("index and date", (_smooth("log_index", 0.5), _smooth("released", 1.0)), 20.0),
 )
@@ -118,13 +131,15 @@ def terms(model_file: Path = MODEL_FILE) -> tuple[Term, ...]:
 
 
 def columns(rungs: Rungs) -> dict[str, NDArray[np.float64]]:
-    """The columns the kernel looks at, benchmarks filled in at the efforts they were not run at."""
+    """The columns the kernel looks at, benchmarks filled in at the efforts they were not run at
+    and what they have in common where none was run."""
     if rungs.completed:
         return dict(rungs.completed)
-    found = rungs.select({f.column for t in TERMS for f in t.factors} | set(ladders.BENCHMARKS))
+    found = rungs.select({f.column for t in TERMS for f in t.factors} | {*ladders.BENCHMARKS, *capability.COLUMNS})
     for name, filled in ladders.fill(rungs).items():
         found[name] = np.where(np.isnan(found[name]), filled.mean, found[name])
     found["log_index"] = np.log(np.maximum(found["intelligence_index"], 1.0))
+    found["common"] = capability.column(found, _IN_COMMON)
     rungs.completed.update(found)
     return found
 

@@ -42,6 +42,12 @@ _LICENCES = """\
 - **Arena ratings and names**: LMArena, leaderboard dataset, [CC-BY-4.0](https://creativecommons.org/licenses/by/4.0/).
   Changed here: reduced to the columns of the core tables, rounded to two decimals, older publications reduced to the
   rating in the category 'overall'.
+- **LMSYS benchmarks**: MT-bench, MMLU and Arena-Hard-Auto scores from the tables of the
+  [LMSYS Chatbot Arena leaderboard](https://huggingface.co/spaces/lmarena-ai/chatbot-arena-leaderboard);
+  [Arena-Hard-Auto](https://github.com/lmarena/arena-hard-auto) is under Apache-2.0, for the tables no licence of their
+  own is stated. Changed here: reduced to model and score.
+- **AlpacaEval 2**: results by [tatsu-lab](https://github.com/tatsu-lab/alpaca_eval), Apache-2.0. Changed here: reduced
+  to rates of single models, rounded to a hundredth of a percent.
 - **Artificial Analysis**: figures by [Artificial Analysis](https://artificialanalysis.ai), which asks for attribution.
 - **Open LLM Leaderboard**: results by the Open LLM Leaderboard team at Hugging Face; the data set states no licence.
 - **OpenRouter**: catalogue and endpoint facts from [OpenRouter](https://openrouter.ai).

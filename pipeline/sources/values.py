@@ -6,11 +6,13 @@ What only adorns it (a licence, a tokenizer's name) turns to None, so that a cha
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.sources.source import PayloadRefusedError, Refused
@@ -55,6 +57,29 @@ def entries(body: bytes, *names: str) -> list[Any]:
     if not found:
         raise PayloadRefusedError("the list of entries is empty")
     return found
+
+
+def table(body: bytes, columns: Collection[str]) -> list[dict[str, str | None]]:
+    """Rows of a CSV payload by column; a short row lacks its last values, what is beyond the header is dropped.
+
+    Raises `PayloadRefusedError` when it is no such table or one of `columns` is missing.
+    """
+    if body.lstrip()[:1] in (b"<", b""):
+        raise PayloadRefusedError("an HTML page, or nothing, arrived instead of CSV")
+    try:
+        reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline=""), restkey=_BEYOND)
+        found = [{name: value for name, value in row.items() if name != _BEYOND} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PayloadRefusedError(f"not readable CSV: {error}") from error
+    missing = sorted(set(columns) - set(reader.fieldnames or ()))
+    if missing:
+        raise PayloadRefusedError(f"columns {missing} are missing; there are {list(reader.fieldnames or ())[:12]}")
+    if not found:
+        raise PayloadRefusedError("the table is empty")
+    return found
+
+
+_BEYOND = "\0beyond the header"
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from tests.deployment import ROOT, environment
 
 ASSETS = {
     "sources": {
+        "core/alpaca_eval_results",
         "core/artificial_analysis_models",
         "core/genai_prices_models",
         "core/hub_evaluations",
@@ -26,6 +27,7 @@ ASSETS = {
         "core/litellm_prices_models",
         "core/lmsys_arena_names",
         "core/lmsys_arena_ratings",
+        "core/lmsys_benchmarks",
         "core/models_dev_models",
         "core/observations",
         "core/openrouter_endpoints",

@@ -69,6 +69,14 @@ COLUMNS: dict[str, str] = {
         "model_name VARCHAR, organization VARCHAR, license VARCHAR, first_published_on DATE, last_published_on DATE, "
         "is_current BOOLEAN"
     ),
+    "core.lmsys_benchmarks": (
+        "model_key VARCHAR, model_name VARCHAR, benchmark VARCHAR, score DOUBLE, published_on DATE, payload VARCHAR, "
+        "observed_at TIMESTAMP"
+    ),
+    "core.alpaca_eval_results": (
+        "model_name VARCHAR, win_rate DOUBLE, length_controlled_win_rate DOUBLE, standard_error DOUBLE, "
+        "average_length BIGINT, published_on DATE, observed_at TIMESTAMP"
+    ),
     "core.huggingface_benchmarks": (
         "huggingface_id VARCHAR, leaderboard VARCHAR, precision VARCHAR, model_sha VARCHAR, average DOUBLE, "
         "ifeval DOUBLE, bbh DOUBLE, math DOUBLE, gpqa DOUBLE, musr DOUBLE, mmlu_pro DOUBLE, arc DOUBLE, "

@@ -61,7 +61,7 @@ WORLD = History(
     ],
     [
         listing("early", ("2025-12-01", 5.0), ("2026-03-20", 5.0)),
-        listing("late", ("2026-02-01", 20.0), ("2026-05-01", 10.0), ("2026-06-01", 10.0)),
+        listing("late", ("2026-02-01", 4.0), ("2026-05-01", 2.0), ("2026-06-01", 2.0)),
         listing("fallen", ("2025-12-01", 1.0), ("2026-06-01", 1.0)),
         listing("cheap", ("2025-12-01", 0.1), ("2026-06-01", 0.1)),
     ],
@@ -101,8 +101,8 @@ def test_costs_are_of_the_prices_in_force() -> None:
     found = replayed(ONLY_QUALITY)
 
     # 1,000 tokens in and 500 out.
-    assert found[MARCH, HINDSIGHT].final_cost_in_usd_per_call == pytest.approx(1_500 * 20 / 1e6)
-    assert found[MAY, HINDSIGHT].final_cost_in_usd_per_call == pytest.approx(1_500 * 10 / 1e6)
+    assert found[MARCH, HINDSIGHT].final_cost_in_usd_per_call == pytest.approx(1_500 * 4 / 1e6)
+    assert found[MAY, HINDSIGHT].final_cost_in_usd_per_call == pytest.approx(1_500 * 2 / 1e6)
 
 
 def test_fixed_strategies() -> None:
@@ -122,7 +122,7 @@ def test_means_are_over_days() -> None:
     assert list(by_strategy) == list(backtest.STRATEGIES)
     assert by_strategy[PROFILE].days == 3
     assert by_strategy[PROFILE].choices == 2
-    assert by_strategy[PROFILE].cost_in_usd_per_call == pytest.approx(1_500 * (5 + 5 + 10) / 3 / 1e6)
+    assert by_strategy[PROFILE].cost_in_usd_per_call == pytest.approx(1_500 * (5 + 5 + 2) / 3 / 1e6)
     assert by_strategy[HINDSIGHT].regret == by_strategy[HINDSIGHT].worst_regret == 0.0
     assert by_strategy[PROFILE].worst_regret == pytest.approx(by_strategy[PROFILE].regret * 3)
 

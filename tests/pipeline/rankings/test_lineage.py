@@ -22,10 +22,13 @@ from pipeline.rankings import lineage
         ("reka-core-20240904", None, dt.date(2025, 12, 1), dt.date(2024, 9, 4)),
         ("phi-3-mini-4k-instruct-june-2024", None, dt.date(2024, 4, 6), dt.date(2024, 6, 15)),
         ("amazon-nova-experimental-chat-26-02-10", None, None, dt.date(2026, 2, 15)),
-        # Without a year: after the weights it was made from, else the last such day before it was seen.
+        # Without a year: after the weights it was made from, else the one nearest to when it was seen.
         ("gpt-4-0613", None, dt.date(2024, 4, 6), dt.date(2023, 6, 13)),
         ("gpt-3.5-turbo-0125", None, dt.date(2024, 4, 6), dt.date(2024, 1, 25)),
         ("qwen-max-0919", None, dt.date(2024, 9, 24), dt.date(2024, 9, 19)),
+        ("glm-4-0520", None, dt.date(2024, 4, 6), dt.date(2024, 5, 20)),
+        ("amazon-nova-experimental-chat-10-20", None, dt.date(2025, 10, 1), dt.date(2025, 10, 20)),
+        ("ernie-5.0-preview-1203", None, dt.date(2026, 1, 27), dt.date(2025, 12, 3)),
         # No date at all: that of its weights.
         ("vicuna-13b", None, dt.date(2024, 4, 6), dt.date(2023, 3, 30)),
         ("mercury", None, dt.date(2025, 10, 1), dt.date(2025, 10, 1)),

@@ -74,12 +74,14 @@ def test_all_sources_of_a_directory_fill_their_tables(refresh: Refresh, query: Q
     ]
     assert query("SELECT count(*) FROM core.artificial_analysis_models") == [(2,)]
     assert query("SELECT source, count(*) FROM core.quarantine GROUP BY 1 ORDER BY 1") == [
+        ("alpaca_eval", 2),
         ("artificial_analysis", 1),
         ("genai_prices", 1),
         ("hub_evaluations", 4),
         ("huggingface", 5),
         ("litellm_prices", 1),
         ("lmsys_arena", 3),
+        ("lmsys_benchmarks", 3),
         ("models_dev", 2),
         ("openrouter", 10),
     ]

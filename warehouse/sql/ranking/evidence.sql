@@ -142,10 +142,74 @@ huggingface AS (
         INTO NAME metric VALUE value
     ) AS entry
     JOIN linked ON linked.source = 'huggingface' AND linked.record_id = entry.huggingface_id
+),
+lmsys AS (
+    -- Told under the Arena's own key; older publications have the name that was shown instead.
+    SELECT
+        linked.model_id,
+        linked.effort,
+        entry.benchmark AS metric,
+        CASE entry.benchmark WHEN 'mmlu' THEN 'lmsys' ELSE '' END AS scope,
+        entry.score AS value,
+        CAST(NULL AS DOUBLE) AS variance,
+        1.0 AS weight,
+        linked.source,
+        linked.record_id,
+        CAST(entry.published_on AS TIMESTAMP) AS observed_at
+    FROM (
+        SELECT
+            model_key, benchmark, score, published_on,
+            max(model_name) OVER (PARTITION BY model_key) AS model_name
+        FROM core.lmsys_benchmarks
+    ) AS entry
+    JOIN linked
+        ON linked.source = 'lmsys_arena'
+        AND lower(linked.record_id) IN (lower(entry.model_key), lower(entry.model_name))
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY entry.model_key, entry.benchmark
+            ORDER BY lower(linked.record_id) = lower(entry.model_key) DESC, linked.record_id DESC
+        ) = 1
+),
+spelt AS (
+    -- Names of people's favourites and of their makers' repositories, without what spellings differ in.
+    SELECT
+        model_id, effort, source, record_id,
+        regexp_replace(lower(regexp_extract(record_id, '[^/]*$')), '[^a-z0-9]', '', 'g') AS plain
+    FROM linked
+    WHERE source IN ('lmsys_arena', 'huggingface')
+),
+alpaca_eval AS (
+    SELECT
+        spelt.model_id,
+        spelt.effort,
+        'alpaca_eval' AS metric,
+        '' AS scope,
+        entry.length_controlled_win_rate AS value,
+        CAST(NULL AS DOUBLE) AS variance,
+        1.0 AS weight,
+        spelt.source,
+        spelt.record_id,
+        CAST(entry.published_on AS TIMESTAMP) AS observed_at
+    FROM core.alpaca_eval_results AS entry
+    JOIN spelt ON spelt.plain = regexp_replace(lower(entry.model_name), '[^a-z0-9]', '', 'g')
+    -- A name beside its own versions (vicuna-13b, vicuna-13b-v1.5) may be any of them.
+    WHERE NOT EXISTS (
+        FROM core.alpaca_eval_results AS version
+        WHERE regexp_matches(version.model_name, '^' || regexp_escape(entry.model_name) || '-v[0-9]')
+    )
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY entry.model_name ORDER BY spelt.source = 'lmsys_arena' DESC, spelt.record_id DESC
+        ) = 1
+        AND count(DISTINCT spelt.model_id) FILTER (WHERE spelt.source = 'lmsys_arena')
+            OVER (PARTITION BY entry.model_name) <= 1
 )
 SELECT * FROM arena
 UNION ALL BY NAME SELECT * FROM artificial_analysis
 UNION ALL BY NAME SELECT * FROM openrouter
 UNION ALL BY NAME SELECT * FROM prices
 UNION ALL BY NAME SELECT * FROM huggingface
+UNION ALL BY NAME SELECT * FROM lmsys
+UNION ALL BY NAME SELECT * FROM alpaca_eval
 ORDER BY model_id, source, record_id, metric, scope

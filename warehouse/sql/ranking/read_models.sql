@@ -89,6 +89,7 @@ WHERE
     offered.model_id IS NOT NULL
     -- Of the rest, those that people or a third party have compared: others neither teach nor can be called.
     OR model.model_id IN (
-        SELECT model_id FROM ranking.evidence WHERE source IN ('lmsys_arena', 'artificial_analysis')
+        SELECT model_id FROM ranking.evidence
+        WHERE (source = 'lmsys_arena' AND metric = 'rating') OR source = 'artificial_analysis'
     )
 ORDER BY model.model_id

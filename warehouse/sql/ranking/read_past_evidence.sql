@@ -43,10 +43,17 @@ ended AS (
         record_id, metric, scope, value, variance, weight, source,
         CASE scope WHEN 'v1' THEN TIMESTAMP '2024-06-15' ELSE TIMESTAMP '2025-03-13' END AS observed_at
     FROM ranking.evidence
-    WHERE source = 'huggingface'
+    WHERE source = 'huggingface' AND metric <> 'alpaca_eval'
+),
+dated AS (
+    -- These say themselves when they were published.
+    SELECT record_id, metric, scope, value, variance, weight, source, observed_at
+    FROM ranking.evidence
+    WHERE metric IN ('mt_bench', 'arena_hard', 'alpaca_eval') OR scope = 'lmsys'
 ),
 observed AS (
     FROM ratings UNION ALL BY NAME FROM measured UNION ALL BY NAME FROM ended
+    UNION ALL BY NAME FROM dated
 )
 SELECT
     linked.model_id,
