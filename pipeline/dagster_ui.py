@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +20,13 @@ from types import FrameType
 
 from warehouse.locations import PROJECT_ROOT
 
-STOP_GRACE_S = 10.0
+STOP_GRACE_S = 20.0
 """How long they may take to stop before they are killed. Less than `warehouse/supervise.py` gives us."""
 
 LIVED_LONG_ENOUGH_S = 30.0
-"""One that ends sooner would end again: it is not started again."""
+MOST_SHORT_LIVES = 3
+"""One that never came up would not the next time: it is not started again. Neither is one that came up and ended
+within that time so many times in a row. How long the start takes is the machine's affair and does not count."""
 
 _POLL_S = 0.2
 _PR_SET_PDEATHSIG = 1
@@ -35,17 +38,22 @@ class _StopRequestedError(Exception):
 
 def run(host: str, port: int, environment: dict[str, str], before_each_start: Callable[[], None]) -> int:
     """Serve until Ctrl-C or SIGTERM (then 0), or until `dagster dev` cannot be kept up (then its exit code)."""
+    short_lives = 0
     previous = {number: signal.signal(number, _raise_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     process: subprocess.Popen[bytes] | None = None
     try:
         while True:
             before_each_start()
-            started = time.monotonic()
             process = _start(host, port, environment)
+            up_since: float | None = None
             while process.poll() is None:
+                if up_since is None and _listens(host, port):
+                    up_since = time.monotonic()
                 time.sleep(_POLL_S)
             _kill_group(process)
-            if time.monotonic() - started < LIVED_LONG_ENOUGH_S:
+            is_short = up_since is None or time.monotonic() - up_since < LIVED_LONG_ENOUGH_S
+            short_lives = short_lives + 1 if is_short else 0
+            if up_since is None or short_lives >= MOST_SHORT_LIVES:
                 return process.returncode or 1
             print("A part of the Dagster UI was stopped; starting it again.", file=sys.stderr, flush=True)
     except _StopRequestedError:
@@ -80,6 +88,15 @@ def _start(host: str, port: int, environment: dict[str, str]) -> subprocess.Pope
         process_group=0,
         preexec_fn=_die_with(os.getpid()) if sys.platform == "linux" else None,
     )
+
+
+def _listens(host: str, port: int) -> bool:
+    target = "127.0.0.1" if host in ("0.0.0.0", "") else "::1" if host == "::" else host  # noqa: S104
+    try:
+        with socket.create_connection((target, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _die_with(parent: int) -> Callable[[], None]:

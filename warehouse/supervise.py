@@ -18,7 +18,10 @@ from types import FrameType
 
 from warehouse.locations import Locations, locations
 
-_STOP_GRACE_S = 15.0
+_STOP_GRACE_S = 30.0
+"""How long a part may take to stop before it is killed; the proxy has the time for its running answers on top."""
+
+_DRAIN_VARIABLE, _DRAIN_DEFAULT_S = "ORCHESTRATOR_DRAIN_TIMEOUT_S", 30.0
 _POLL_S = 0.2
 
 
@@ -146,16 +149,25 @@ class _Children:
         """Ask every group to end, then end it."""
         for process in self._processes.values():
             _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + _STOP_GRACE_S
-        for process in self._processes.values():
+        began = time.monotonic()
+        for name, process in self._processes.items():
+            grace_s = _STOP_GRACE_S + (_drain_s() if name == "the proxy" else 0.0)
             try:
-                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+                process.wait(timeout=max(0.1, began + grace_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 continue
         for process in self._processes.values():
             # Also when the leader has gone: its own children may not have.
             _signal_group(process, signal.SIGKILL)
             process.wait()
+
+
+def _drain_s() -> float:
+    """What the proxy was told, which refused to start with anything that is no number."""
+    try:
+        return float(os.environ.get(_DRAIN_VARIABLE) or _DRAIN_DEFAULT_S)
+    except ValueError:
+        return 0.0
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
