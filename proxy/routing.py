@@ -233,7 +233,14 @@ def no_candidate(wanted: Wanted) -> RequirementsError | NoUpstreamError | Unknow
             reasons[one.reason] = reasons.get(one.reason, 0) + 1
         problems = [p for a in wanted.snapshot.accounts.values() if (p := a.problem)]
         why = sorted(reasons, key=lambda reason: -reasons[reason])[:3] or problems
-        advice = "; ".join(why) or "no upstream is configured"
+        # One that may be called and lists nothing is the first thing to look at: no key would help its owner.
+        known = {one.offer.upstream for many in wanted.snapshot.candidates_of.values() for one in many}
+        idle = [
+            f"{name} may be called, but no model of it is known (load one there, then run: orchestrator refresh)"
+            for name, account in wanted.snapshot.accounts.items()
+            if account.problem is None and name not in known
+        ]
+        advice = "; ".join([*idle, *why]) or "no upstream is configured"
         return NoUpstreamError(f"No upstream can be called: {advice}.")
     parts = []
     if removed.get("needs"):

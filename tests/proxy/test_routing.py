@@ -166,7 +166,7 @@ def test_a_named_model_keeps_its_own_effort() -> None:
 
 
 def test_what_stops_a_request_is_told() -> None:
-    """Missing key, unmet needs, a model nobody offers."""
+    """Missing key, a server of one's own that lists nothing, unmet needs, a model nobody offers."""
     keyless = asked(indexed(world(ALL), "openrouter", keyless=["openrouter"]))
     blind = asked(
         indexed(world([PLAIN, TOOLS]), "openrouter"),
@@ -176,6 +176,9 @@ def test_what_stops_a_request_is_told() -> None:
 
     assert isinstance(no_candidate(keyless), NoUpstreamError)
     assert "A_KEY is not set" in str(no_candidate(keyless))
+    assert "may be called" not in str(no_candidate(keyless))
+    beside_an_empty_one = no_candidate(asked(indexed(world(ALL), "openrouter", "cellar", keyless=["openrouter"])))
+    assert str(beside_an_empty_one).startswith("No upstream can be called: cellar may be called, but no model of it")
     error = no_candidate(blind)
     assert isinstance(error, RequirementsError)
     assert "2 lack image input" in error.message
