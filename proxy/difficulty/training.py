@@ -155,6 +155,11 @@ def _blank(words: list[bytes]) -> Model:
     )
 
 
+def _dot(left: Floats, right: Floats) -> float:
+    """The inner product without BLAS, whose sums depend on how many threads it has."""
+    return float((left * right).sum())
+
+
 def _ridge(rows: Any, wanted: Floats, weight: Floats) -> Floats:
     """Weighted ridge regression without intercept, by conjugate gradients on the normal equations."""
     root = np.sqrt(weight / weight.mean())
@@ -163,13 +168,13 @@ def _ridge(rows: Any, wanted: Floats, weight: Floats) -> Floats:
     residual = across @ (wanted * root)
     solution = np.zeros(rows.shape[1])
     direction = residual.copy()
-    size = float(residual @ residual)
+    size = _dot(residual, residual)
     for _ in range(STEPS):
         image = across @ (scaled @ direction) + RIDGE * direction
-        step = size / float(direction @ image)
+        step = size / _dot(direction, image)
         solution += step * direction
         residual -= step * image
-        fresh = float(residual @ residual)
+        fresh = _dot(residual, residual)
         direction = residual + fresh / size * direction
         size = fresh
     return solution
@@ -259,8 +264,10 @@ def _meaning(data: _Data, rows: npt.NDArray[np.bool_]) -> Floats:
         if of_set.any():
             values[of_set] -= values[of_set].mean(axis=0)
     weighed = values * data.weight[rows][:, None]
-    square = weighed.T @ values + MEANING_RIDGE * np.eye(values.shape[1])
-    result: Floats = data.vectors @ np.linalg.solve(square, weighed.T @ data.failures[rows]) / unit
+    # Sums without BLAS, as in `_dot`.
+    square = np.einsum("ni,nj->ij", weighed, values) + MEANING_RIDGE * np.eye(values.shape[1])
+    solved = np.linalg.solve(square, np.einsum("ni,n->i", weighed, data.failures[rows]))
+    result: Floats = (data.vectors * solved).sum(axis=1) / unit
     return result
 
 
@@ -348,9 +355,9 @@ def train(sets: Sequence[OutcomeSet]) -> Model:
         if EXTENT[name]:
             extent = np.isin(features.NAMES, EXTENT[name]).astype(np.float64)
             # `code_work` is in deviations already.
-            width = 1.0 if name == "code" else (dense[peers] @ extent).std() + 1e-9
+            width = 1.0 if name == "code" else (dense[peers] * extent).sum(axis=1).std() + 1e-9
             dense_weight[kind] += long / width * extent
-        total = unseen @ by + dense @ dense_weight[kind]
+        total = (unseen * by).sum(axis=1) + (dense * dense_weight[kind]).sum(axis=1)
         # Every format gets the same spread; otherwise the one with the surest components alone reaches the outer bands.
         unit[kind] = 1 / max(MIN_DEVIATION, total[typical].std())
         dense_weight[kind] *= unit[kind]
