@@ -248,7 +248,7 @@ def _near_table(linked: linkage.Linkage, model: linkage.TrainedModel) -> dg.Meta
                     "left": row["left"],
                     "right": row["right"],
                     "probability": round(row["match_probability"], 4),
-                    "verdict": "linked" if row["is_linked"] else "apart",
+                    "verdict": "linked" if row["is_linked"] else f"apart: {row['because']}",
                     "strongest": row["strongest"],
                 }
             )

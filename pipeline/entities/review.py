@@ -17,37 +17,52 @@ from urllib.parse import quote
 
 import polars as pl
 
-from pipeline.entities import linkage
+from pipeline.entities import clustering, linkage
 
 SHOWN = 20
 
+_HOW_RARE = "mw_tf_adj_name"
+"""What the linkage adds to a name's weight for how few records have it; to people it is the name's."""
+
 
 def nearest(linked: linkage.Linkage, threshold: float, count: int = SHOWN) -> pl.DataFrame:
-    """Links just above the threshold and pairs just below it, nearest first, with what speaks for and against."""
+    """Links just above the threshold and pairs just below it, nearest first, with what speaks for and against.
+
+    Of one model at most two come first: a family whose names are all alike would fill the list.
+    """
     if linked.pairs.is_empty():
         return linked.pairs
     refused = {(link.left, link.right) for link, _ in linked.clusters.refused}
     cluster = linked.clusters.cluster_of
-    weights = [name for name in linked.pairs.columns if name.startswith("mw_")]
+    weights = [name for name in linked.pairs.columns if name.startswith("mw_") and name != _HOW_RARE]
+    units = {row["unique_id"]: linkage.unit_of_row(row) for row in linked.units.to_dicts()}
     rows = []
     for row in linked.pairs.to_dicts():
         left, right = sorted((row["unique_id_l"], row["unique_id_r"]))
         if (left, right) in refused:
             continue
-        strong = sorted(((row[name] or 0.0, name[3:]) for name in weights), key=lambda part: -abs(part[0]))[:4]
+        bits = {name[3:]: row[name] or 0.0 for name in weights}
+        bits["name"] = bits.get("name", 0.0) + (row.get(_HOW_RARE) or 0.0)
+        strong = sorted(((weight, name) for name, weight in bits.items()), key=lambda part: -abs(part[0]))[:4]
+        is_linked = left in cluster and cluster.get(left) == cluster.get(right)
+        against = clustering.contradiction(units[left], units[right])
         rows.append(
             {
                 "left": left,
                 "right": right,
                 "match_probability": row["match_probability"],
                 "distance": abs(row["match_probability"] - threshold),
-                "is_linked": left in cluster and cluster.get(left) == cluster.get(right),
+                "is_linked": is_linked,
+                "because": "" if is_linked else f"differ in {against}" if against else "too little speaks for it",
+                "model": cluster.get(left, left),
                 "strongest": ", ".join(f"{name} {weight:+.1f}" for weight, name in strong),
             }
         )
     if not rows:
         return pl.DataFrame()
-    return pl.DataFrame(rows).sort("distance", "left", "right").head(count)
+    found = pl.DataFrame(rows).sort("distance", "left", "right")
+    is_one_more = pl.int_range(pl.len()).over("model") >= 2
+    return found.sort(is_one_more, "distance", "left", "right").head(count)
 
 
 PAGES = {
@@ -64,7 +79,7 @@ def links_to_review(linked: linkage.Linkage, threshold: float, count: int = SHOW
         return "No pair was compared."
     lines = ["| | record | record | probability | speaks for and against (bits) |", "|---|---|---|---:|---|"]
     for row in rows.to_dicts():
-        verdict = "linked" if row["is_linked"] else "apart"
+        verdict = "linked" if row["is_linked"] else f"apart: {row['because']}"
         lines.append(
             f"| {verdict} | {_page(row['left'])} | {_page(row['right'])} | {row['match_probability']:.3f} "
             f"| {row['strongest']} |"
@@ -117,7 +132,7 @@ def page(linked: linkage.Linkage, threshold: float, made_at: str) -> str:
             f"<td>{html.escape(str(cell))}</td>"
             for cell in (
                 f"{row['match_probability']:.4f}",
-                "linked" if row["is_linked"] else "apart",
+                "linked" if row["is_linked"] else f"apart: {row['because']}",
                 row["left"],
                 row["right"],
                 row["strongest"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import polars as pl
 import pytest
 
-from pipeline.entities import cases, explain, records, review
+from pipeline.entities import cases, clustering, explain, records, review
 from pipeline.entities.__main__ import main
 from pipeline.entities.linkage import TrainedModel, link
 from pipeline.entities.pins import Pin, Pins
@@ -81,13 +84,39 @@ def test_new_servers_names_are_resolved_without_a_refresh() -> None:
 
 
 def test_the_review_shows_the_nearest_to_the_threshold_first() -> None:
-    """With what speaks for them; refused ones are listed apart."""
+    """With what speaks for them, or keeps them apart; of one model two at first; refused ones are listed apart."""
     linked = link(HELD)
     near = review.nearest(linked, 0.9)
 
-    assert near["distance"].is_sorted()
+    first = near.filter(pl.int_range(pl.len()).over("model") < 2)
+    assert near.head(first.height).equals(first)
+    assert first["distance"].is_sorted()
+    assert "tf_adj" not in "".join(near["strongest"])
     assert "Kept apart by a constraint" in review.page(linked, 0.9, "today")
     assert "| linked |" in review.links_to_review(linked, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [("words", "stranger", "apart: differ in words"), ("match_probability", 0.5, "apart: too little speaks for it")],
+)
+def test_the_review_says_what_keeps_a_pair_apart(column: str, value: object, reason: str) -> None:
+    """The constraint where there is one."""
+    linked = link(HELD)
+    none = clustering.Clusters({}, {}, (), ())
+    of = "units" if column in linked.units.columns else "pairs"
+    changed = getattr(linked, of)
+    if of == "units":
+        ids = linked.pairs["unique_id_l"].to_list()
+        changed = changed.with_columns(
+            pl.when(pl.col("unique_id").is_in(ids)).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
+        )
+    else:
+        changed = changed.with_columns(pl.lit(value).alias(column))
+
+    told = review.links_to_review(dataclasses.replace(linked, clusters=none, **{of: changed}), 0.9)
+
+    assert f"| {reason} |" in told
 
 
 def test_newly_linked_records_are_told_from_old_ones() -> None:
