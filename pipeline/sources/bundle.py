@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
 
 from pipeline.resources import BuildDatabase
+from pipeline.settings import Settings
 from pipeline.settings import load as load_settings
 from pipeline.sources.assets import load_sources
 from pipeline.sources.load import LOADS, NO_SNAPSHOT, QUARANTINE, SNAPSHOT, load
@@ -66,20 +67,24 @@ class SnapshotTooLargeError(Exception):
 def build(directory: Path, target: Path) -> dict[str, int]:
     """Distil the payload files below `directory` into `target`. Returns rows a file.
 
+    A source of which there is no file below `directory` keeps what the shipped snapshot holds of it.
     Raises `SnapshotTooLargeError` and leaves `target` as it was when the result exceeds `LARGEST_BYTES`.
     """
-    sources = [source for source in load_sources() if source.name not in LEFT_OUT]
+    settings = load_settings({})
+    wanted = [source for source in load_sources() if source.name not in LEFT_OUT]
+    sources = [source for source in wanted if _is_recorded(source, directory, settings) or not _is_shipped(source)]
     now = _newest(directory)
     with tempfile.TemporaryDirectory() as scratch:
         database = BuildDatabase(path=str(Path(scratch) / "build.duckdb"))
         store = PayloadStore(directory=str(directory), offline=True, snapshot=NO_SNAPSHOT, cache=scratch)
         for source in sources:
-            report = load(source, store, database, load_settings({}), now)
+            report = load(source, store, database, settings, now)
             for name, causes in report.problems.items():
                 print(f"{source.name} {name}: {'; '.join(causes)}")
         with database.writing() as connection:
             frames = _frames(connection, sources)
-            attribution = _attribution(connection)
+    frames |= _shipped([source for source in wanted if source not in sources], frames)
+    attribution = _attribution(frames["source_loads"])
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target) as staging:
         for name, frame in frames.items():
@@ -92,6 +97,25 @@ def build(directory: Path, target: Path) -> dict[str, int]:
         for path in sorted(Path(staging).iterdir()):
             path.replace(target / path.name)
     return {name: frame.height for name, frame in frames.items()}
+
+
+def _is_recorded(source: Source, directory: Path, settings: Settings) -> bool:
+    patterns = [pattern for payload in source.payloads(settings) for pattern in payload.patterns]
+    return any(True for pattern in patterns for _ in directory.glob(pattern))
+
+
+def _is_shipped(source: Source) -> bool:
+    return all((SNAPSHOT / f"{table.name}.parquet").exists() for table in source.tables)
+
+
+def _shipped(sources: list[Source], frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The shipped tables of `sources`, and what all sources share with their shipped rows added."""
+    found = {t.name: pl.read_parquet(SNAPSHOT / f"{t.name}.parquet") for source in sources for t in source.tables}
+    names = [source.name for source in sources]
+    for shared, order in (("source_loads", ["source", "payload"]), ("quarantine", list(QUARANTINE))):
+        rows = pl.read_parquet(SNAPSHOT / f"{shared}.parquet").filter(pl.col("source").is_in(names))
+        found[shared] = pl.concat([frames[shared], rows]).sort(order) if rows.height else frames[shared]
+    return found
 
 
 def _newest(directory: Path) -> dt.datetime:
@@ -130,11 +154,9 @@ def _frames(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> dic
     return frames
 
 
-def _attribution(connection: duckdb.DuckDBPyConnection) -> str:
-    rows: list[tuple[Any, ...]] = connection.execute(
-        "SELECT source, payload, strftime(observed_at, '%Y-%m-%d'), rows_loaded, attribution "
-        "FROM core.source_loads ORDER BY source, payload"
-    ).fetchall()
+def _attribution(loads: pl.DataFrame) -> str:
+    columns = ("source", "payload", pl.col("observed_at").dt.to_string("%Y-%m-%d"), "rows_loaded", "attribution")
+    rows = loads.select(*columns).rows()
     lines = "\n".join(
         f"| {source} | {payload} | {day} | {count:,} | {credit} |" for source, payload, day, count, credit in rows
     )
