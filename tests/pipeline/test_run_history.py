@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -107,21 +108,23 @@ def test_the_prune_job_prunes_both(
     assert {run.run_id for run in instance.get_runs()} == {*runs[2:], done.run_id}
 
 
-def replicate(history: Path, log: Path, run_id: str, ended_at: dt.datetime) -> None:
-    """A copy of the run whose log this is under another id: its log, its events, its check results."""
+def replicate(history: Path, log: Path, ended_at: Sequence[dt.datetime]) -> None:
+    """Copies of the run whose log this is, under ids of their own: its log, its events, its check results."""
     template = log.stem
-    (history / "runs" / f"{run_id}.db").hardlink_to(log)
+    run_ids = [str(uuid.uuid4()) for _ in ended_at]
+    for run_id in run_ids:
+        (history / "runs" / f"{run_id}.db").hardlink_to(log)
     for name, tables in (
         ("runs/index.db", ("event_logs", "asset_check_executions")),
         ("runs.db", ("runs", "run_tags")),
     ):
         with closing(sqlite3.connect(history / name)) as connection:
-            for table in tables:
+            for table, (run_id, end) in itertools.product(tables, zip(run_ids, ended_at, strict=True)):
                 names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "id"]
                 taken = [
                     f"'{run_id}'"
                     if name == "run_id"
-                    else str(ended_at.timestamp())
+                    else str(end.timestamp())
                     if name == "end_time"
                     else f"replace({name}, '{template}', '{run_id}')"
                     if name in ("event", "run_body", "evaluation_event")
@@ -147,9 +150,8 @@ def test_seven_days_leave_at_most_200_mb(home: Path, tmp_path: Path) -> None:
     largest = 0
     with dg.DagsterInstance.from_ref(dg._core.instance.ref.InstanceRef.from_dir(str(tmp_path / "dagster"))) as instance:
         for quarter_of_a_day in range(28):
-            for number in range(25):
-                ended_at = begin + dt.timedelta(hours=quarter_of_a_day * 6, minutes=number * 14)
-                replicate(history, Path(log), str(uuid.uuid4()), ended_at.replace(tzinfo=dt.UTC))
+            first = begin.replace(tzinfo=dt.UTC) + dt.timedelta(hours=quarter_of_a_day * 6)
+            replicate(history, Path(log), [first + dt.timedelta(minutes=number * 14) for number in range(25)])
             largest = max(largest, sum(file.stat().st_size for file in (tmp_path / "dagster").rglob("*.db*")))
             prune(instance, begin + dt.timedelta(hours=(quarter_of_a_day + 1) * 6), MONTH)
 
