@@ -21,9 +21,9 @@ from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, 
 
 MODEL_FILE = Path(__file__).parent / "quality_model.json"
 
-_MIDDLE, _CEILING = 1300.0, 2000.0
+_MIDDLE, _CEILING = 1300.0, 2500.0
 """Estimation is in points stretched towards a ceiling, equal to rating points at the middle: old and weak models lie
-far apart for reasons nobody recorded, strong ones close together, and only so is one spread true of both."""
+further apart for reasons nobody recorded than strong ones do, and only so is one spread true of both."""
 
 RATING_NOISE_SD = 4.0
 """What a rating moves by for reasons other than votes: prompts change, styles come and go."""
@@ -55,6 +55,7 @@ _BENCHMARKS = (
     "mmlu@lmsys",
     "arena_hard",
     "alpaca_eval",
+    "design_arena",
     "rating@vision/overall",
     "rating@webdev/overall",
 )
@@ -83,7 +84,7 @@ TERMS: tuple[Term, ...] = (
     # Who is listed, priced and measured at all differs from who is not.
     *(_known(c) for c in ("released", "log_size", "log_price", "rating@webdev/overall", "average@v2")),
     *(_known(c) for c in ("log_index", "mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench")),
-    *(_known(c) for c in ("mt_bench", "mmlu@lmsys", "arena_hard", "alpaca_eval")),
+    *(_known(c) for c in ("mt_bench", "mmlu@lmsys", "arena_hard", "alpaca_eval", "design_arena")),
     Term("date", (_linear("released"),), 60.0),
     Term("date curve", (_smooth("released", 0.5),), 30.0),
     Term("size", (_linear("log_size"),), 40.0),
@@ -94,6 +95,7 @@ TERMS: tuple[Term, ...] = (
     Term("price", (_linear("log_price"),), 30.0),
     Term("price curve", (_smooth("log_price", 1.0),), 20.0),
     Term("price and date", (_smooth("log_price", 1.0), _smooth("released", 0.7)), 20.0),
+    Term("price and size", (_smooth("log_price", 1.0), _smooth("log_size", 1.0)), 15.0),
     Term("vendor", (_same("vendor"),), 20.0),
     Term("vendor and date", (_same("vendor"), _smooth("released", 0.7)), 20.0),
     Term("family", (_same("family"),), 20.0),
@@ -108,6 +110,7 @@ TERMS: tuple[Term, ...] = (
     Term("weights it was made of and size", (_same("base"), _smooth("log_size", 0.7)), 20.0),
     Term("line", (_same("line"),), 20.0),
     Term("line and date", (_same("line"), _smooth("released", 0.7)), 15.0),
+    Term("line and tier", (_same("line"), _same("tier")), 15.0),
     Term("generation", (_same("generation"),), 15.0),
     Term("generation and size", (_same("generation"), _smooth("log_size", 0.7)), 15.0),
     Term("model", (_same("model"),), 15.0),
@@ -118,6 +121,8 @@ TERMS: tuple[Term, ...] = (
     Term("common", (_linear("common"),), 60.0),
     Term("common curve", (_smooth("common", 1.0),), 30.0),
     Term("common and date", (_smooth("common", 1.0), _smooth("released", 1.0)), 20.0),
+    Term("common and size", (_smooth("common", 1.0), _smooth("log_size", 1.0)), 15.0),
+    Term("common and vendor", (_same("vendor"), _smooth("common", 1.0)), 15.0),
     Term("index curve", (_smooth("log_index", 0.5),), 30.0),
     Term("index and date", (_smooth("log_index", 0.5), _smooth("released", 1.0)), 20.0),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import duckdb
@@ -80,3 +81,32 @@ def test_names_equal_but_for_signs_are_alpaca_evals(found: set[tuple[str, str, s
         ("alpaca_eval", "openai/gpt-4-0613", "gpt-4-0613", 0.3018),
         ("alpaca_eval", "meta/llama-2-70b-chat", "meta-llama/Llama-2-70b-chat-hf", 0.1469),
     }
+
+
+def test_design_arena_counts_votes_on_models_once_a_listing(world: duckdb.DuckDBPyConnection) -> None:
+    """The median over kinds of work; agents, and listings without votes, say nothing of a chat model."""
+    votes = [("models", "website", 1300.0), ("models", "svg", 1200.0), ("models", "3d", 1250.0), ("agents", "x", 1.0)]
+    listing = {"kind": "chat", "observed_at": NOW}
+    insert(
+        world,
+        "core.openrouter_listings",
+        [
+            {
+                **listing,
+                "openrouter_id": "openai/gpt-9",
+                "design_arena_json": json.dumps(
+                    [dict(zip(("arena", "category", "elo"), v, strict=True)) for v in votes]
+                ),
+            },
+            {**listing, "openrouter_id": "openai/gpt-8", "design_arena_json": None},
+            {**listing, "openrouter_id": "openai/gpt-7", "design_arena_json": '[{"arena": "models", "rank": 3}]'},
+        ],
+    )
+    insert(
+        world, "entity.model_records", [record("openrouter", f"openai/gpt-{n}", f"openai/gpt-{n}") for n in (7, 8, 9)]
+    )
+    tables.make_evidence(world)
+    rows = world.execute(
+        "SELECT model_id, effort, value FROM ranking.evidence WHERE metric = 'design_arena'"
+    ).fetchall()
+    assert rows == [("openai/gpt-9", None, 1250.0)]

@@ -73,6 +73,31 @@ openrouter AS (
     ) AS entry
     JOIN linked ON linked.source = 'openrouter' AND linked.record_id = entry.openrouter_id
 ),
+design_arena AS (
+    -- Votes on what models design, by kind of work; which effort was voted on is not said.
+    SELECT
+        linked.model_id,
+        CAST(NULL AS VARCHAR) AS effort,
+        'design_arena' AS metric,
+        '' AS scope,
+        median(vote.elo) AS value,
+        CAST(NULL AS DOUBLE) AS variance,
+        1.0 AS weight,
+        linked.source,
+        linked.record_id,
+        max(vote.observed_at) AS observed_at
+    FROM (
+        SELECT
+            openrouter_id,
+            observed_at,
+            unnest(from_json(design_arena_json, '[{"arena": "VARCHAR", "elo": "DOUBLE"}]'), recursive := true)
+        FROM core.openrouter_listings
+        WHERE kind = 'chat'
+    ) AS vote
+    JOIN linked ON linked.source = 'openrouter' AND linked.record_id = vote.openrouter_id
+    WHERE vote.arena = 'models' AND isfinite(vote.elo)
+    GROUP BY linked.model_id, linked.source, linked.record_id
+),
 prices AS (
     -- What the model's makers ask for it: the plain listing, not the free or batch one.
     SELECT
@@ -208,6 +233,7 @@ alpaca_eval AS (
 SELECT * FROM arena
 UNION ALL BY NAME SELECT * FROM artificial_analysis
 UNION ALL BY NAME SELECT * FROM openrouter
+UNION ALL BY NAME SELECT * FROM design_arena
 UNION ALL BY NAME SELECT * FROM prices
 UNION ALL BY NAME SELECT * FROM huggingface
 UNION ALL BY NAME SELECT * FROM lmsys
