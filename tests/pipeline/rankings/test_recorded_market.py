@@ -65,9 +65,9 @@ def test_quality_is_estimated_as_well_as_documented(market: Locations) -> None:
     new, *_ = evaluate.hidden_by_time(data, terms, first_published, dt.date(2026, 6, 1))
 
     assert by_name["this model"].spearman >= 0.96
-    assert by_name["this model"].mean_absolute_error <= 26
+    assert by_name["this model"].mean_absolute_error <= 20
     assert all(0.8 <= (line.coverage or 0) <= 0.99 for name, line in by_name.items() if name.startswith("  rated"))
-    assert lines[linear + 1].mean_absolute_error <= 20
+    assert lines[linear + 1].mean_absolute_error <= 18
     assert 0.85 <= (by_name["this model"].coverage or 0) <= 0.95
     assert lines[linear + 1].mean_absolute_error < lines[linear].mean_absolute_error
     assert efforts.mean_absolute_error <= other_efforts.mean_absolute_error / 2
@@ -76,7 +76,8 @@ def test_quality_is_estimated_as_well_as_documented(market: Locations) -> None:
     assert in_category.mean_absolute_error <= 0.7 * by_mean_offset.mean_absolute_error
     assert 0.85 <= (in_category.coverage or 0) <= 0.95
     assert new.spearman >= 0.85
-    assert 0.85 <= (new.coverage or 0) <= 0.95
+    # 84 rows, so one is 1.2 %.
+    assert 0.84 <= (new.coverage or 0) <= 0.96
 
 
 def test_nearly_every_callable_model_has_quality_time_and_cost(published: duckdb.DuckDBPyConnection) -> None:
