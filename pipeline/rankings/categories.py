@@ -15,7 +15,7 @@ import polars as pl
 
 from pipeline.rankings import quality
 from pipeline.rankings.configurations import ARENA_SCOPE, Evidence, Rating, Rungs
-from pipeline.rankings.regression import Columns, Estimate, Factor, Kernel, Term, Vector, condition
+from pipeline.rankings.regression import Columns, Estimate, Kernel, Term, Vector, condition, linear, same, smooth
 
 _SUBSET, _OVERALL = ARENA_SCOPE.split("/")
 
@@ -40,38 +40,30 @@ SCHEMA: Mapping[str, pl.DataType] = {
 }
 
 
-def _linear(column: str) -> Factor:
-    return Factor(column, "linear")
-
-
-def _same(column: str) -> Factor:
-    return Factor(column, "same")
-
-
-_SEASON = Factor("released", "smooth", 0.7)
+_SEASON = smooth("released", 0.7)
 
 TERMS: tuple[Term, ...] = (
     # Sizes in standard deviations of a category's offsets: the geometric mean of what each category alone learns.
-    Term("level", (_linear("level"),), 0.36),
-    Term("level curve", (Factor("level", "smooth", 100.0),), 0.23),
-    Term("date", (_linear("released"),), 0.32),
+    Term("level", (linear("level"),), 0.36),
+    Term("level curve", (smooth("level", 100.0),), 0.23),
+    Term("date", (linear("released"),), 0.32),
     Term("date curve", (_SEASON,), 0.19),
-    Term("level and date", (Factor("level", "smooth", 100.0), _SEASON), 0.18),
-    Term("size", (_linear("log_size"),), 0.12),
-    Term("vendor", (_same("vendor"),), 0.18),
-    Term("vendor and date", (_same("vendor"), _SEASON), 0.21),
-    Term("weights it was made of", (_same("base"),), 0.31),
-    Term("line", (_same("line"),), 0.18),
-    Term("line and date", (_same("line"), _SEASON), 0.30),
-    Term("generation", (_same("generation"),), 0.13),
-    Term("family", (_same("family"),), 0.14),
-    Term("model", (_same("model"),), 0.19),
-    Term("thinks", (_linear("thinks"),), 0.15),
-    Term("thinks and date", (_linear("thinks"), _SEASON), 0.14),
-    Term("effort", (_linear("effort"),), 0.07),
-    Term("price", (_linear("log_price"),), 0.09),
+    Term("level and date", (smooth("level", 100.0), _SEASON), 0.18),
+    Term("size", (linear("log_size"),), 0.12),
+    Term("vendor", (same("vendor"),), 0.18),
+    Term("vendor and date", (same("vendor"), _SEASON), 0.21),
+    Term("weights it was made of", (same("base"),), 0.31),
+    Term("line", (same("line"),), 0.18),
+    Term("line and date", (same("line"), _SEASON), 0.30),
+    Term("generation", (same("generation"),), 0.13),
+    Term("family", (same("family"),), 0.14),
+    Term("model", (same("model"),), 0.19),
+    Term("thinks", (linear("thinks"),), 0.15),
+    Term("thinks and date", (linear("thinks"), _SEASON), 0.14),
+    Term("effort", (linear("effort"),), 0.07),
+    Term("price", (linear("log_price"),), 0.09),
     *(
-        Term(name, (_linear(name),), 0.08)
+        Term(name, (linear(name),), 0.08)
         for name in ("log_index", "gpqa", "hle", "livecodebench", "scicode", "ifbench", "lcr", "rating@webdev/overall")
     ),
 )

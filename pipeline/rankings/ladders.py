@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.rankings.configurations import Rungs
-from pipeline.rankings.regression import Estimate, Factor, Regression, Term, Vector
+from pipeline.rankings.regression import Estimate, Regression, Term, Vector, linear, same, smooth
 
 BENCHMARKS = (
     "intelligence_index",
@@ -36,36 +36,28 @@ _SAME_SD, _UNKNOWN_EFFORT_SD = 0.03, 0.3
 """What a score may be off by, in standard deviations of its benchmark: run again, and at an effort not stated."""
 
 
-def _linear(column: str) -> Factor:
-    return Factor(column, "linear")
-
-
-def _same(column: str) -> Factor:
-    return Factor(column, "same")
-
-
-_SEASON = Factor("released", "smooth", 0.5)
-_NEAR = Factor("effort", "smooth", 0.3)
+_SEASON = smooth("released", 0.5)
+_NEAR = smooth("effort", 0.3)
 
 TERMS: tuple[Term, ...] = (
     # Sizes in standard deviations of the benchmark, trained once on the intelligence index, which has the most rungs.
-    Term("model", (_same("model"),), 0.23),
-    Term("date", (_linear("released"),), 0.59),
-    Term("vendor", (_same("vendor"),), 0.34),
-    Term("family and season", (_same("family"), _SEASON), 0.25),
-    Term("price and season", (_linear("log_price"), _SEASON), 0.20),
-    Term("size and season", (_linear("log_size"), _SEASON), 0.34),
-    Term("effort", (_linear("effort"),), 0.25),
+    Term("model", (same("model"),), 0.23),
+    Term("date", (linear("released"),), 0.59),
+    Term("vendor", (same("vendor"),), 0.34),
+    Term("family and season", (same("family"), _SEASON), 0.25),
+    Term("price and season", (linear("log_price"), _SEASON), 0.20),
+    Term("size and season", (linear("log_size"), _SEASON), 0.34),
+    Term("effort", (linear("effort"),), 0.25),
     Term("effort curve", (_NEAR,), 0.14),
-    Term("effort and date", (Factor("effort", "smooth", 0.15), Factor("released", "smooth", 0.7)), 0.29),
-    Term("thinks", (_linear("thinks"),), 0.17),
-    Term("thinks and season", (_linear("thinks"), _SEASON), 0.10),
-    Term("thinks and date", (_linear("thinks"), _linear("released")), 0.09),
-    Term("effort and season", (_linear("effort"), _SEASON), 0.06),
-    Term("effort of the vendor", (_same("vendor"), _linear("effort")), 0.06),
-    Term("effort of the vendor's season", (_same("vendor"), _SEASON, _linear("effort")), 0.10),
-    Term("thinks of the vendor", (_same("vendor"), _linear("thinks")), 0.05),
-    Term("effort of the model", (_same("model"), _NEAR), 0.14),
+    Term("effort and date", (smooth("effort", 0.15), smooth("released", 0.7)), 0.29),
+    Term("thinks", (linear("thinks"),), 0.17),
+    Term("thinks and season", (linear("thinks"), _SEASON), 0.10),
+    Term("thinks and date", (linear("thinks"), linear("released")), 0.09),
+    Term("effort and season", (linear("effort"), _SEASON), 0.06),
+    Term("effort of the vendor", (same("vendor"), linear("effort")), 0.06),
+    Term("effort of the vendor's season", (same("vendor"), _SEASON, linear("effort")), 0.10),
+    Term("thinks of the vendor", (same("vendor"), linear("thinks")), 0.05),
+    Term("effort of the model", (same("model"), _NEAR), 0.14),
 )
 
 

@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 
 from pipeline.rankings import capability, ladders
 from pipeline.rankings.configurations import UNKNOWN_EFFORT_SD, Rating, Rungs
-from pipeline.rankings.regression import Columns, Estimate, Factor, Regression, Term, Vector, fit_sds
+from pipeline.rankings.regression import (
+    Columns,
+    Estimate,
+    Factor,
+    Regression,
+    Term,
+    Vector,
+    fit_sds,
+    linear,
+    same,
+    smooth,
+)
 
 MODEL_FILE = Path(__file__).parent / "quality_model.json"
 
@@ -64,18 +75,6 @@ _IN_COMMON = tuple(name for name in _BENCHMARKS if not name.startswith("rating@"
 """Benchmarks whose common factor is a column of its own: votes of the Arena's visitors are another kind of evidence."""
 
 
-def _same(column: str) -> Factor:
-    return Factor(column, "same")
-
-
-def _linear(column: str) -> Factor:
-    return Factor(column, "linear")
-
-
-def _smooth(column: str, length: float) -> Factor:
-    return Factor(column, "smooth", length)
-
-
 def _known(column: str) -> Term:
     return Term(f"{column} is known", (Factor(column, "known"),), 25.0)
 
@@ -85,46 +84,46 @@ TERMS: tuple[Term, ...] = (
     *(_known(c) for c in ("released", "log_size", "log_price", "rating@webdev/overall", "average@v2")),
     *(_known(c) for c in ("log_index", "mmlu_pro", "gpqa", "hle", "livecodebench", "scicode", "ifbench")),
     *(_known(c) for c in ("mt_bench", "mmlu@lmsys", "arena_hard", "alpaca_eval", "design_arena")),
-    Term("date", (_linear("released"),), 60.0),
-    Term("date curve", (_smooth("released", 0.5),), 30.0),
-    Term("size", (_linear("log_size"),), 40.0),
-    Term("size curve", (_smooth("log_size", 1.0),), 20.0),
-    Term("size and date", (_smooth("log_size", 1.0), _smooth("released", 1.0)), 20.0),
-    Term("active size", (_linear("log_active_size"),), 20.0),
-    Term("active size and date", (_smooth("log_active_size", 1.0), _smooth("released", 1.0)), 20.0),
-    Term("price", (_linear("log_price"),), 30.0),
-    Term("price curve", (_smooth("log_price", 1.0),), 20.0),
-    Term("price and date", (_smooth("log_price", 1.0), _smooth("released", 0.7)), 20.0),
-    Term("price and size", (_smooth("log_price", 1.0), _smooth("log_size", 1.0)), 15.0),
-    Term("vendor", (_same("vendor"),), 20.0),
-    Term("vendor and date", (_same("vendor"), _smooth("released", 0.7)), 20.0),
-    Term("family", (_same("family"),), 20.0),
-    Term("family and date", (_same("family"), _smooth("released", 0.7)), 20.0),
-    Term("family and size", (_same("family"), _smooth("log_size", 0.7)), 20.0),
-    Term("vendor and size", (_same("vendor"), _smooth("log_size", 0.7)), 15.0),
+    Term("date", (linear("released"),), 60.0),
+    Term("date curve", (smooth("released", 0.5),), 30.0),
+    Term("size", (linear("log_size"),), 40.0),
+    Term("size curve", (smooth("log_size", 1.0),), 20.0),
+    Term("size and date", (smooth("log_size", 1.0), smooth("released", 1.0)), 20.0),
+    Term("active size", (linear("log_active_size"),), 20.0),
+    Term("active size and date", (smooth("log_active_size", 1.0), smooth("released", 1.0)), 20.0),
+    Term("price", (linear("log_price"),), 30.0),
+    Term("price curve", (smooth("log_price", 1.0),), 20.0),
+    Term("price and date", (smooth("log_price", 1.0), smooth("released", 0.7)), 20.0),
+    Term("price and size", (smooth("log_price", 1.0), smooth("log_size", 1.0)), 15.0),
+    Term("vendor", (same("vendor"),), 20.0),
+    Term("vendor and date", (same("vendor"), smooth("released", 0.7)), 20.0),
+    Term("family", (same("family"),), 20.0),
+    Term("family and date", (same("family"), smooth("released", 0.7)), 20.0),
+    Term("family and size", (same("family"), smooth("log_size", 0.7)), 20.0),
+    Term("vendor and size", (same("vendor"), smooth("log_size", 0.7)), 15.0),
     _known("tier"),
-    Term("tier", (_linear("tier"),), 20.0),
-    Term("tier and date", (_smooth("tier", 0.7), _smooth("released", 0.7)), 15.0),
-    Term("vendor and tier", (_same("vendor"), _same("tier")), 15.0),
-    Term("weights it was made of", (_same("base"),), 30.0),
-    Term("weights it was made of and size", (_same("base"), _smooth("log_size", 0.7)), 20.0),
-    Term("line", (_same("line"),), 20.0),
-    Term("line and date", (_same("line"), _smooth("released", 0.7)), 15.0),
-    Term("line and tier", (_same("line"), _same("tier")), 15.0),
-    Term("generation", (_same("generation"),), 15.0),
-    Term("generation and size", (_same("generation"), _smooth("log_size", 0.7)), 15.0),
-    Term("model", (_same("model"),), 15.0),
-    Term("thinks", (_linear("thinks"),), 5.0),
-    Term("effort", (_linear("effort"),), 5.0),
-    Term("effort of the model", (_same("model"), _smooth("effort", 0.3)), 5.0),
-    *(Term(name, (_linear(name),), 15.0) for name in _BENCHMARKS),
-    Term("common", (_linear("common"),), 60.0),
-    Term("common curve", (_smooth("common", 1.0),), 30.0),
-    Term("common and date", (_smooth("common", 1.0), _smooth("released", 1.0)), 20.0),
-    Term("common and size", (_smooth("common", 1.0), _smooth("log_size", 1.0)), 15.0),
-    Term("common and vendor", (_same("vendor"), _smooth("common", 1.0)), 15.0),
-    Term("index curve", (_smooth("log_index", 0.5),), 30.0),
-    Term("index and date", (_smooth("log_index", 0.5), _smooth("released", 1.0)), 20.0),
+    Term("tier", (linear("tier"),), 20.0),
+    Term("tier and date", (smooth("tier", 0.7), smooth("released", 0.7)), 15.0),
+    Term("vendor and tier", (same("vendor"), same("tier")), 15.0),
+    Term("weights it was made of", (same("base"),), 30.0),
+    Term("weights it was made of and size", (same("base"), smooth("log_size", 0.7)), 20.0),
+    Term("line", (same("line"),), 20.0),
+    Term("line and date", (same("line"), smooth("released", 0.7)), 15.0),
+    Term("line and tier", (same("line"), same("tier")), 15.0),
+    Term("generation", (same("generation"),), 15.0),
+    Term("generation and size", (same("generation"), smooth("log_size", 0.7)), 15.0),
+    Term("model", (same("model"),), 15.0),
+    Term("thinks", (linear("thinks"),), 5.0),
+    Term("effort", (linear("effort"),), 5.0),
+    Term("effort of the model", (same("model"), smooth("effort", 0.3)), 5.0),
+    *(Term(name, (linear(name),), 15.0) for name in _BENCHMARKS),
+    Term("common", (linear("common"),), 60.0),
+    Term("common curve", (smooth("common", 1.0),), 30.0),
+    Term("common and date", (smooth("common", 1.0), smooth("released", 1.0)), 20.0),
+    Term("common and size", (smooth("common", 1.0), smooth("log_size", 1.0)), 15.0),
+    Term("common and vendor", (same("vendor"), smooth("common", 1.0)), 15.0),
+    Term("index curve", (smooth("log_index", 0.5),), 30.0),
+    Term("index and date", (smooth("log_index", 0.5), smooth("released", 1.0)), 20.0),
 )
 """What makes two models alike, with how many rating points each part may explain before training."""
 

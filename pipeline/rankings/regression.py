@@ -35,6 +35,21 @@ class Factor:
     """smooth: the distance at which resemblance has fallen to 0.6, in the column's own unit."""
 
 
+def same(column: str) -> Factor:
+    """Equal or not."""
+    return Factor(column, "same")
+
+
+def linear(column: str) -> Factor:
+    """Alike as the product of their standardised values."""
+    return Factor(column, "linear")
+
+
+def smooth(column: str, length: float) -> Factor:
+    """Alike as they are near, in the column's unit."""
+    return Factor(column, "smooth", length)
+
+
 @dataclass(frozen=True)
 class Term:
     """One part of the kernel: the product of its factors, times `sd` squared. No factor: a constant."""

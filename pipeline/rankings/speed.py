@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.rankings import efforts
 from pipeline.rankings.configurations import Evidence, Rungs
-from pipeline.rankings.regression import Columns, Factor, Regression, Term, Vector
+from pipeline.rankings.regression import Columns, Regression, Term, Vector, linear, same, smooth
 
 WORTH_IN_CALLS = {"inferred": 10.0, "measured": 30.0, "endpoint": 100.0}
 """How many own calls each kind of signal is worth: a few own calls move an estimate a little, hundreds replace it."""
@@ -89,14 +89,14 @@ _PHYSICS = ("log_active_size", "log_price", "released")
 _TERMS: dict[str, tuple[Term, ...]] = {
     # Prior sizes in units of the logarithm: 0.7 is a factor of two.
     name: (
-        Term("vendor", (Factor("vendor", "same"),), 0.3),
-        Term("vendor and date", (Factor("vendor", "same"), Factor("released", "smooth", 1.0)), 0.2),
-        Term("family", (Factor("family", "same"),), 0.3),
-        Term("model", (Factor("model", "same"),), 0.3),
-        *(Term(column, (Factor(column, "smooth", 1.0),), 0.3) for column in _PHYSICS),
-        Term("effort", (Factor("effort", "linear"),), by_effort),
-        Term("effort curve", (Factor("effort", "smooth", 0.3),), by_effort / 2),
-        Term("effort of the model", (Factor("model", "same"), Factor("effort", "smooth", 0.3)), by_effort / 4),
+        Term("vendor", (same("vendor"),), 0.3),
+        Term("vendor and date", (same("vendor"), smooth("released", 1.0)), 0.2),
+        Term("family", (same("family"),), 0.3),
+        Term("model", (same("model"),), 0.3),
+        *(Term(column, (smooth(column, 1.0),), 0.3) for column in _PHYSICS),
+        Term("effort", (linear("effort"),), by_effort),
+        Term("effort curve", (smooth("effort", 0.3),), by_effort / 2),
+        Term("effort of the model", (same("model"), smooth("effort", 0.3)), by_effort / 4),
     )
     for name, by_effort in (("first_token_ms", 0.05), ("tokens_per_s", 0.05), ("thinking_tokens", 1.5))
 }
